@@ -100,10 +100,8 @@ def move(before: Life, after: Life) -> list[Step]:
         earning = after.mrr_minor
     elif before.status in EARNING and after.status in EARNING and after.mrr_minor != earning:
         steps.append(Step(_change(before, after), earning, after.mrr_minor))
-        earning = after.mrr_minor
     elif after.status in EARNING and before.status == PAUSED:
         steps.append(Step("resumed", 0, after.mrr_minor))
-        earning = after.mrr_minor
     elif is_live_before and is_live_after and before.plan_id != after.plan_id:
         steps.append(Step("plan_changed", earning, after.earns_minor))
         earning = after.earns_minor

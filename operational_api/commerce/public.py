@@ -38,6 +38,7 @@ from operational_api.commerce.billing.service.coupons import create as create_co
 from operational_api.commerce.billing.service.coupons import set_taken as set_coupon_taken
 from operational_api.commerce.billing.service.earnings import Earning
 from operational_api.commerce.billing.service.pay_slips import FileFormat
+from operational_api.commerce.billing.service.payers import paid_by, payer_of, set_payer
 from operational_api.commerce.billing.service.pricing import history as price_history
 from operational_api.commerce.billing.service.pricing import members_at, set_price, withdraw_price
 from operational_api.commerce.billing.slips import PaySlip
@@ -88,11 +89,11 @@ __all__ = [
     "commissions_owed", "comparisons", "contested", "count_billing_exceptions", "create_coupon", "create_plan",
     "currency_of", "current_plan", "current_plans", "days_at_studios", "decide_parked_invoice", "differences",
     "ensure_customer", "every_plan", "give_credit", "has_active_plan", "last_moment", "may_read_wallet", "members_at",
-    "pack_sessions_left", "pay_not_closed", "pay_slip", "pay_slip_file", "payments_of", "plan_kept", "plans_for_sale",
-    "price_history", "reason_of_gift", "release_customer", "request_refund", "resolve_difference", "retellings_made",
-    "return_pack_session", "set_commission_rate", "set_coupon_taken", "set_plan_sold", "set_price", "settle_item",
-    "try_item_again", "undo_settlement", "use_pack_session", "use_session_of_pack", "waive_late_fee", "wallet_of",
-    "wallet_part", "withdraw_price",
+    "pack_sessions_left", "paid_by", "pay_not_closed", "pay_slip", "pay_slip_file", "payer_of", "payments_of",
+    "plan_kept", "plans_for_sale", "price_history", "reason_of_gift", "release_customer", "request_refund",
+    "resolve_difference", "retellings_made", "return_pack_session", "set_commission_rate", "set_coupon_taken",
+    "set_payer", "set_plan_sold", "set_price", "settle_item", "try_item_again", "undo_settlement", "use_pack_session",
+    "use_session_of_pack", "waive_late_fee", "wallet_of", "wallet_part", "withdraw_price",
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from operational_api.commerce import public as commerce
 from operational_api.core.principal import Principal, account_id_of
 from operational_api.scheduling import access
-from operational_api.scheduling.errors import BookingNotFound, CustomerNotFound
+from operational_api.scheduling.errors import BookingNotFound, CustomerNotFound, SlotNotFound
 from operational_api.scheduling.models import Booking, Location
 from operational_api.scheduling.service import desk_bookings, payment, recurring, round_robin, seats, slots
 from operational_api.scheduling.service.desk_bookings import Order
@@ -23,8 +23,8 @@ MOST_SLOTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What pays for a customer's session: their membership by name, sessions left in packs, and what can be sold to
-    them on an invoice."""
+    """What pays for a customer's session: their membership by name where it has a session left, sessions left in packs,
+    and what can be sold to them on an invoice."""
 
     plan_name: str | None
     credits: int
@@ -116,20 +116,26 @@ def opening_for(
 
 
 def means_of(
-    session: Session, principal: Principal, *, customer_id: UUID, slot_id: UUID, now: datetime
+    session: Session, principal: Principal, *, customer_id: UUID, wanted: UUID | Opening, now: datetime
 ) -> Means:  # fmt: skip
-    """What could pay for a session.
+    """What could pay for a session, or for a time with whoever is free.
 
     Raises:
         CustomerNotFound, SlotNotFound.
     """
     access.reach_customer(session, principal, customer_id)
-    slot = access.reach_seat_for(session, principal, customer_id, slot_id)
-    found = payment.means_of(session, customer_id=customer_id, now=now)
-    currency = session.get_one(Location, slot.location_id).currency
-    is_paid = payment.can_pay(session, slot=slot, customer_id=customer_id, now=now)
-    sold = [] if is_paid else commerce.sold_on_invoice(session, customer_id=customer_id, currency=currency, now=now)
-    return Means(found.plan_name, found.credits, sold)
+    if isinstance(wanted, UUID):
+        seat = payment.Seat.of(access.reach_seat_for(session, principal, customer_id, wanted))
+    else:
+        access.reach_opening_for(session, principal, customer_id, wanted)
+        seat = payment.Seat(wanted.starts_at, wanted.location_id)
+    here = session.get(Location, seat.location_id)
+    if here is None:
+        raise SlotNotFound
+    found = payment.means_for(session, seat, customer_id=customer_id, now=now)
+    if found.has_any:
+        return Means(found.plan_name if found.is_covered else None, found.credits, [])
+    return Means(None, 0, commerce.sold_on_invoice(session, customer_id=customer_id, currency=here.currency, now=now))
 
 
 def book_for(session: Session, principal: Principal, order: Order, *, now: datetime) -> Booking:

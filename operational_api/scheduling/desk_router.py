@@ -17,6 +17,7 @@ from operational_api.scheduling.schemas import (
     BookingRead,
     DeskBookingCreate,
     DeskSeriesCreate,
+    MeansQuery,
     MeansRead,
     OpeningRead,
     SeriesRead,
@@ -74,9 +75,12 @@ def list_openings_for(
 
 
 @router.get("/clients/{customer_id}/means", dependencies=[Allowed("scheduling.book_for")])
-def read_means(customer_id: UUID, slot_id: UUID, principal: CurrentPrincipal, session: DbSession) -> MeansRead:
-    """What can pay for a session of a customer. Nothing is sold to who has something that pays."""
-    found = at_desk.means_of(session, principal, customer_id=customer_id, slot_id=slot_id, now=datetime.now(UTC))
+def read_means(
+    customer_id: UUID, wanted: Annotated[MeansQuery, Query()], principal: CurrentPrincipal, session: DbSession
+) -> MeansRead:
+    """What can pay for a session of a customer, or for a time with whoever is free. Nothing is sold to who has
+    something that pays."""
+    found = at_desk.means_of(session, principal, customer_id=customer_id, wanted=wanted.seat, now=datetime.now(UTC))
     sold = [
         SoldRead(code=one.code, name=one.name, amount_minor=one.amount_minor, currency=one.currency)
         for one in found.sold

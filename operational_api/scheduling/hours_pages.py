@@ -1,8 +1,10 @@
-"""/availability: a coach's days off and special hours, looked at before they are saved, and terms of their sessions.
+"""/availability: a coach's hours of the week, days off and special hours, looked at before they are saved, and terms of
+their sessions.
 
 Part of `pages`. Admins and lead coaches choose whose.
 """
 
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -11,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, Response
+from pydantic import Field
 from sqlalchemy.orm import Session
 
 from operational_api.core.database import DbSession
@@ -18,11 +21,12 @@ from operational_api.core.errors import DomainError
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.policy import Allowed, may_see_everybody
 from operational_api.core.principal import CurrentPrincipal, Principal
-from operational_api.core.wall_time import Day
+from operational_api.core.wall_time import Day, WallTime
 from operational_api.scheduling import access, terms_form
 from operational_api.scheduling.errors import InvalidAvailability
 from operational_api.scheduling.schemas import Kind
 from operational_api.scheduling.service import availability, days_off, openings, slots, studio, terms
+from operational_api.scheduling.service.availability import Hours
 from operational_api.scheduling.terms_form import TermsSent
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import redirect, render
@@ -31,10 +35,20 @@ router = APIRouter(route_class=IdempotentRoute)
 CHANGE = "scheduling.replace_availability"
 NAV = [NavItem("Hours", "/availability", CHANGE, order=36, icon="clock")]
 What = Literal["holiday", "sick", "closed", "hours"]
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 WORDS = {"holiday": "Day off", "sick": "Sick", "closed": "Closed that day", "hours": "Special hours"}
 Wall = Annotated[time | Literal[""], Form()]
 Step = Annotated[Literal["look", "save"], Form()]
 Coach = Annotated[UUID | Literal[""] | None, Form()]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A form that was sent to be looked at: what it would do, or why it cannot be."""
+
+    sent: dict[str, Any] = field(default_factory=dict)
+    effect: days_off.Effect | None = None
+    refusal: str = ""
 
 
 @router.get("/availability", response_class=HTMLResponse, dependencies=[Allowed(CHANGE)])
@@ -47,6 +61,44 @@ def page(
 ) -> Response:
     """What is to come, and the forms."""
     return _page(request, session, principal, coach, kind=kind)
+
+
+@router.post("/availability/hours", dependencies=[Allowed(CHANGE)])
+def add_hours(
+    request: Request,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    starts_at: Annotated[WallTime, Form()],
+    ends_at: Annotated[WallTime, Form()],
+    valid_from: Annotated[Day, Form()],
+    session_minutes: Annotated[int, Form(ge=15, le=240)],
+    weekday: Annotated[list[Annotated[int, Field(ge=0, le=6)]] | None, Form(max_length=7)] = None,
+    valid_to: Annotated[Day | Literal[""], Form()] = "",
+    step: Step = "look",
+    coach: Coach = None,
+) -> Response:
+    """Look at what hours of the week would do; or have them."""
+    whose, now = access.reach_calendar(session, principal, coach or None, CHANGE), datetime.now(UTC)
+    sent = {
+        "weekday": weekday or [], "starts_at": _told(starts_at), "ends_at": _told(ends_at), "valid_from": valid_from,
+        "valid_to": valid_to, "session_minutes": session_minutes,
+    }  # fmt: skip
+
+    def change(inside: Session) -> None:
+        if not weekday:
+            raise InvalidAvailability("Choose at least one day of the week.")
+        hours = [Hours(one, starts_at, ends_at, valid_from, valid_to or None) for one in dict.fromkeys(weekday)]
+        days_off.add_weekly_hours(inside, coach_id=whose, hours=hours, session_minutes=session_minutes, now=now)
+
+    try:
+        if step == "look":
+            effect = days_off.preview(session, change, coach_ids=[whose], now=now)
+            return _page(request, session, principal, whose, week=Looked(sent, effect))
+        with session.begin_nested():
+            change(session)
+    except DomainError as refusal:
+        return _page(request, session, principal, whose, week=Looked(sent, refusal=refusal.detail))
+    return redirect(request, _home(principal, whose), flash="Saved. Free sessions follow at once.")
 
 
 @router.post("/availability/days", dependencies=[Allowed(CHANGE)])
@@ -84,11 +136,11 @@ def add_day(
     try:
         if step == "look":
             effect = days_off.preview(session, change, coach_ids=[whose], now=now)
-            return _page(request, session, principal, whose, sent=sent, effect=effect)
+            return _page(request, session, principal, whose, day=Looked(sent, effect))
         with session.begin_nested():
             change(session)
     except DomainError as refusal:
-        return _page(request, session, principal, whose, sent=sent, refusal=refusal.detail)
+        return _page(request, session, principal, whose, day=Looked(sent, refusal=refusal.detail))
     return redirect(request, _home(principal, whose), flash="Saved. Free sessions follow at once.")
 
 
@@ -96,10 +148,10 @@ def add_day(
 def remove_day(
     request: Request, day_id: UUID, principal: CurrentPrincipal, session: DbSession, coach: Coach = None
 ) -> Response:
-    """A day as any other again."""
+    """A day as any other again, or a weekday without these hours."""
     whose = access.reach_calendar(session, principal, coach or None, CHANGE)
     days_off.remove_day(session, coach_id=whose, day_id=day_id, now=datetime.now(UTC))
-    return redirect(request, _home(principal, whose), flash="Removed. What the week promises is open again.")
+    return redirect(request, _home(principal, whose), flash="Removed. Free sessions follow at once.")
 
 
 @router.post("/availability/terms", dependencies=[Allowed(CHANGE)])
@@ -141,8 +193,8 @@ def _told(at: time | Literal[""]) -> str:
 
 def _page(
     request: Request, session: Session, principal: Principal, coach_id: UUID | None, *, kind: Kind = "one_to_one",
-    sent: dict[str, Any] | None = None, effect: days_off.Effect | None = None, refusal: str = "",
-    terms_sent: dict[str, Any] | None = None, terms_refusal: str = "",
+    week: Looked = Looked(), day: Looked = Looked(), terms_sent: dict[str, Any] | None = None,
+    terms_refusal: str = "",
 ) -> Response:  # fmt: skip
     now = datetime.now(UTC)
     choices = slots.list_coaches(session) if may_see_everybody(principal, CHANGE) else []
@@ -153,12 +205,16 @@ def _page(
     whose = access.reach_calendar(session, principal, wanted, CHANGE)
     found = availability.get_availability(session, coach_id=whose, now=now)
     today: date = now.astimezone(ZoneInfo(found.time_zone)).date()
-    form = {"what": "holiday", "first_on": today, "last_on": "", "opens": "", "closes": ""} | (sent or {})
+    form = {"what": "holiday", "first_on": today, "last_on": "", "opens": "", "closes": ""} | day.sent
+    hours = {
+        "weekday": [], "starts_at": "", "ends_at": "", "valid_from": today, "valid_to": "",
+        "session_minutes": found.coach.session_minutes,
+    } | week.sent  # fmt: skip
     said = terms.said_of(session, coach_id=whose, kind=kind)
     return render(
         request,
         "scheduling/availability.html",
-        status_code=409 if refusal or terms_refusal else 200,
+        status_code=409 if week.refusal or day.refusal or terms_refusal else 200,
         tz=found.time_zone,
         found=found,
         choices=[(id_, f"{name}, {city}") for id_, name, city in choices],
@@ -166,9 +222,11 @@ def _page(
         is_own=whose == principal.account_id,
         today=today,
         words=WORDS,
+        weekdays=WEEKDAYS,
+        week=week,
+        hours=hours,
+        day=day,
         sent=form,
-        effect=effect,
-        refusal=refusal,
         kind=kind,
         terms_sent=terms_sent or terms_form.shown(said),
         terms_now=terms_form.shown(terms.as_values(terms.terms_of(session, coach_id=whose, kind=kind))),

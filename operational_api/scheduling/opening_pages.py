@@ -50,7 +50,9 @@ def look(
         view=view,
         at=at,
         address="/book/any?" + urlencode({"place": str(place), "at": at.isoformat(), "minutes": minutes}),
-        means=payment.means_of(session, customer_id=customer_id, now=now) if customer_id else None,
+        means=payment.means_for(session, payment.Seat(at, place, moving), customer_id=customer_id, now=now)
+        if customer_id
+        else None,
         moving=agenda.view_of(session, moving) if moving else None,
     )
 

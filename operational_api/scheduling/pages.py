@@ -122,7 +122,9 @@ def confirm(
         is_open=view.slot.status == "open"
         and now + terms.notice <= view.slot.starts_at
         and terms.is_in_window(view.slot.starts_at, now),
-        means=payment.means_of(session, customer_id=customer_id, now=now) if customer_id else None,
+        means=payment.means_for(session, payment.Seat.of(view.slot, moving), customer_id=customer_id, now=now)
+        if customer_id
+        else None,
         moving=agenda.view_of(session, moving) if moving else None,
     )
 

@@ -195,8 +195,32 @@ class SoldRead(BaseModel):
     currency: str
 
 
+class MeansQuery(BaseModel):
+    """What is to be paid: a session by its `slot_id`, or, as of an opening, a time with whoever is free."""
+
+    slot_id: UUID | None = None
+    location_id: UUID | None = None
+    starts_at: AwareDatetime | None = Field(None, description="With an offset.")
+    minutes: int | None = Field(None, ge=1, le=1440)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "MeansQuery":
+        of_opening = (self.location_id, self.starts_at, self.minutes)
+        if of_opening.count(None) != (0 if self.slot_id is None else 3):
+            raise ValueError("say either which session, or where, at what time and how long")
+        return self
+
+    @property
+    def seat(self) -> UUID | Opening:
+        """The session, or the time, that is asked about."""
+        if self.location_id is None or self.starts_at is None or self.minutes is None:
+            return cast(UUID, self.slot_id)
+        return Opening(self.location_id, self.starts_at, self.minutes)
+
+
 class MeansRead(BaseModel):
-    """What pays for a customer's session: a membership by name, sessions left in packs, or what can be sold to them."""
+    """What pays for a customer's session: a membership by name, where it has one left in that month, sessions left in
+    packs, or what can be sold to them."""
 
     plan_name: str | None
     credits: int

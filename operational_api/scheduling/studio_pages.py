@@ -1,5 +1,5 @@
-"""/studio: the days on which a studio is closed, looked at before they are saved, the terms of all sessions, and whose
-turn it is where customers book with whoever is free.
+"""/studio: the days on which a studio is closed, looked at before they are saved, its rooms and kit, the terms of all
+sessions, and whose turn it is where customers book with whoever is free.
 
 Part of `pages`.
 """
@@ -21,6 +21,7 @@ from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal
 from operational_api.core.wall_time import Day
 from operational_api.scheduling import any_coach, terms_form
+from operational_api.scheduling.class_schemas import ResourceKind
 from operational_api.scheduling.errors import CoachNotFound, LocationNotFound
 from operational_api.scheduling.models import Location
 from operational_api.scheduling.schemas import Kind
@@ -31,12 +32,13 @@ from operational_api.web.rendering import redirect, render
 
 router = APIRouter(route_class=IdempotentRoute)
 MANAGE = "scheduling.manage_studio"
+RESOURCES: dict[ResourceKind, str] = {"room": "Room", "rack": "Rack", "machine": "Machine"}
 NAV = [NavItem("Studio", "/studio", MANAGE, order=37, icon="pin")]
 
 
 @router.get("/studio", response_class=HTMLResponse, dependencies=[Allowed(MANAGE)])
 def page(request: Request, session: DbSession, place: UUID | None = None, kind: Kind = "one_to_one") -> Response:
-    """A studio's closed days and everybody's terms."""
+    """A studio's closed days, what its classes may use, and everybody's terms."""
     return _page(request, session, place, kind=kind)
 
 
@@ -76,6 +78,21 @@ def remove_holiday(
     return redirect(request, f"/studio?place={place}", flash="Open that day. What the week promises is there again.")
 
 
+@router.post("/studio/resources", dependencies=[Allowed(MANAGE)])
+def put_resource(
+    request: Request,
+    session: DbSession,
+    place: Annotated[UUID, Form()],
+    resource: Annotated[str, Form(max_length=60, pattern=r"^[^\x00]*\S[^\x00]*$")],
+    kind: Annotated[ResourceKind, Form()],
+    is_active: Annotated[bool, Form()] = True,
+) -> Response:
+    """A room, rack or machine by its name, for classes to use; or one that is used no more."""
+    made = studio.put_resource(session, location_id=place, name=resource.strip(), kind=kind, is_active=is_active)
+    told = f"{made.name} can be chosen for classes." if made.is_active else f"{made.name} is used no more."
+    return redirect(request, f"/studio?place={place}", flash=told)
+
+
 @router.post("/studio/terms", dependencies=[Allowed(MANAGE)])
 def put_terms(
     request: Request, session: DbSession, form: Annotated[TermsSent, Form()], place: Annotated[UUID, Form()]
@@ -99,10 +116,7 @@ def turns_page(request: Request, session: DbSession, place: UUID | None = None) 
     places = slots.list_locations(session)
     here = _place(session, place) if place else places[0] if places else None
     found = turns.of_studio(session, here.id, now=datetime.now(UTC)) if here else []
-    return render(
-        request, "scheduling/studio_turns.html", here=here, places=places, found=found,
-        total=sum(one.given for one in found),
-    )  # fmt: skip
+    return render(request, "scheduling/studio_turns.html", here=here, places=places, found=found)
 
 
 @router.post("/studio/turns", dependencies=[Allowed(MANAGE)])
@@ -148,6 +162,8 @@ def _page(
         here=here,
         places=places,
         today=today,
+        rooms=studio.resources(session, here.id),
+        kinds=RESOURCES,
         holidays=days_off.coming_holidays(session, here.id, today),
         sent={"on": today, "name": ""} | (sent or {}),
         effect=effect,

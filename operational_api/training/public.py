@@ -17,7 +17,7 @@ from operational_api.training import access
 from operational_api.training.models import Client, Injury
 from operational_api.training.schemas import WorkoutCreate as WorkoutCreate
 from operational_api.training.schemas import WorkoutRead as WorkoutRead
-from operational_api.training.service import clients, missed, workouts
+from operational_api.training.service import clients, missed, onboarding, workouts
 from operational_api.training.service.progress import strength_series, weeks_of
 from operational_api.web.language import speaking
 
@@ -132,6 +132,15 @@ def is_on_hold(session: Session, customer_id: UUID) -> bool:
     """Whether an answer of a client's health questionnaire waits for the coach: no plan is followed until then."""
     client = session.get(Client, customer_id)
     return client is not None and client.on_hold_since is not None
+
+
+def setting_up(session: Session, customer_id: UUID, now: datetime) -> str | None:
+    """The step of setting up (`onboarding.STEPS`) that the app asks a customer to go on with, if any."""
+    client = session.get(Client, customer_id)
+    if client is None:
+        return onboarding.STEPS[0]  # signed up this moment
+    progress = onboarding.progress_of(session, customer_id)
+    return progress.current if onboarding.is_asked(client, progress, now) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,7 +22,7 @@ from operational_api.web.language import SOURCE, retold, say, spoken, word
 
 PATTERNS_VI = {
     "datetime": "EEE d/M, HH:mm", "time": "HH:mm", "day": "EEE d/M", "long_day": "EEEE, d MMMM", "date": "d/M/yyyy",
-    "short": "d/M",
+    "short": "d/M", "month": "LLLL",
 }  # fmt: skip
 """The same for Vietnamese, in the letters of CLDR; `iso` is for programs."""
 STYLES = {
@@ -31,6 +32,7 @@ STYLES = {
     "long_day": "%A, %-d %B",
     "date": "%-d %b %Y",
     "short": "%-d %b",
+    "month": "%B",
     "iso": "%Y-%m-%dT%H:%M",
 }
 DAY = timedelta(days=1)
@@ -86,6 +88,17 @@ def digits(text: str) -> str:
         return text
     signs = {",": get_group_symbol(spoken()), ".": get_decimal_symbol(spoken())}
     return _NUMBER.sub(lambda found: "".join(signs.get(one, one) for one in found[0]), text)
+
+
+def percents(parts: Sequence[int]) -> list[int]:
+    """`{{ given|percents }}`: each of its sum in whole percents that add up to 100 (largest remainder; of equals the
+    first); nothing of nothing."""
+    whole = sum(parts)
+    found = [100 * part // whole if whole else 0 for part in parts]
+    behind = sorted(range(len(parts)), key=lambda one: 100 * parts[one] % whole if whole else 0, reverse=True)
+    for one in behind[: 100 - sum(found) if whole else 0]:
+        found[one] += 1
+    return found
 
 
 def format_in_words(value: str, *given: Any, **named: Any) -> str:
@@ -172,7 +185,7 @@ def install(environment: Environment) -> None:
     environment.filters |= {
         "money": money, "figure": figure, "local": local, "day": day, "ago": ago, "initials": initials,
         "is_today": is_today, "under": under, "retold": retold, "digits": digits, "format": format_in_words,
-        "country": country,
+        "country": country, "percents": percents,
     }  # fmt: skip
     environment.globals["spark_points"] = spark_points
 

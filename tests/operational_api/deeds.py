@@ -140,6 +140,7 @@ DEEDS: dict[str, Deed] = {
         "front_desk", {"customer_id": "buyer"}, body={"amount_minor": 500} | WHY
     ),
     "POST /staff/people/{account_id}/gifts": Deed("front_desk", {"account_id": "buyer"}, form={"amount": "5"} | WHY),
+    "POST /staff/people/{account_id}/payer": Deed("finance", {"account_id": "buyer"}, form={}),
     "GET /wallet": Deed("buyer"),
     "POST /api/commerce/refunds": Deed("finance", body=REFUND, is_once=True),
     "POST /api/commerce/refund-requests": Deed("support", body=REFUND),
@@ -223,10 +224,22 @@ DEEDS: dict[str, Deed] = {
         "coach", form={"what": "holiday", "first_on": "2027-08-02", "last_on": "2027-08-06", "step": "save"}
     ),
     "POST /availability/days/{day_id}/remove": Deed("coach", {"day_id": "DAY_OFF"}, form={}),
+    "POST /availability/hours": Deed(
+        "coach",
+        form={
+            "weekday": ["6"],
+            "starts_at": "09:00",
+            "ends_at": "12:00",
+            "valid_from": "2027-08-02",
+            "session_minutes": "60",
+            "step": "save",
+        },
+    ),
     "POST /studio/holidays": Deed(
         "admin", form={"place": "LOCATION", "on": "2027-12-24", "name": "Christmas Eve", "step": "save"}
     ),
     "POST /studio/holidays/remove": Deed("admin", form={"place": "LOCATION", "on": "2027-12-25"}),
+    "POST /studio/resources": Deed("admin", form={"place": "LOCATION", "resource": "Rack 1", "kind": "rack"}),
     "POST /studio/terms": Deed("admin", form={"place": "LOCATION", "booking_window_days": "30"}),
     "PUT /api/scheduling/studio-terms": Deed("admin", body={"booking_window_days": 30}),
     "PUT /api/scheduling/locations/{location_id}/holidays": Deed(

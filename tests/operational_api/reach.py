@@ -318,7 +318,7 @@ NOBODYS = {
     "GET /staff/plans/{plan_code}", "POST /staff/plans/{plan_code}", "POST /staff/plans/{plan_code}/retirement",
     "POST /staff/plans/{plan_code}/prices", "POST /staff/plans/{plan_code}/prices/{price_id}/withdrawal",
     "POST /staff/coupons/{coupon_id}/retirement",
-    "PUT /api/commerce/customers/{customer_id}/payer",
+    "PUT /api/commerce/customers/{customer_id}/payer", "POST /staff/people/{account_id}/payer",
     # what left or not is the business's own doubt
     "POST /api/engagement/undecided-messages/{message_id}/settlement", "POST /staff/messages/{message_id}",
     # what of billing waits for a person is the business's

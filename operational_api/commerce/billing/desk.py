@@ -13,7 +13,7 @@ from fastapi import Request
 from sqlalchemy.orm import Session
 
 from operational_api.commerce.billing.models import BillingItem
-from operational_api.commerce.billing.service import decisions, emptying, waiting
+from operational_api.commerce.billing.service import decisions, stuck_top_ups, waiting
 from operational_api.commerce.billing.service.waiting import After, How
 from operational_api.commerce.models import Invoice, WalletMovement
 from operational_api.commerce.providers.dependencies import payment_providers
@@ -144,7 +144,7 @@ def _settled(session: Session, now: datetime, *, limit: int, before: After = Non
     """As many as asked for of each source, the newest first."""
     since = now - waiting.SETTLED_SHOWN
     found = [_of_item(row) for row in waiting.settled(session, now, limit=limit, before=before)]
-    found += [_of_top_up(row) for row in emptying.settled(session, since=since, limit=limit, before=before)]
+    found += [_of_top_up(row) for row in stuck_top_ups.settled(session, since=since, limit=limit, before=before)]
     return sorted(found, key=lambda one: (one.settled_at, one.item_id), reverse=True)[:limit]
 
 
@@ -177,8 +177,8 @@ def settle_item(
     Raises:
         NotWaiting, NotSettledSo, OwnMoney.
     """
-    if emptying.is_top_up(session, item_id):
-        moved = emptying.settle(session, credit_id=item_id, how=how, reason=reason, principal=principal, now=now)
+    if stuck_top_ups.is_top_up(session, item_id):
+        moved = stuck_top_ups.settle(session, credit_id=item_id, how=how, reason=reason, principal=principal, now=now)
         return _of_top_up(moved)
     row = waiting.settle(session, item_id=item_id, how=how, reason=reason, principal=principal, now=now)
     return _of_item(row)
@@ -190,9 +190,9 @@ def try_item_again(request: Request, session: Session, item_id: UUID, *, princip
     Raises:
         NotWaiting, OwnMoney.
     """
-    if emptying.is_top_up(session, item_id):
+    if stuck_top_ups.is_top_up(session, item_id):
         cards = payment_providers(request).by_name
-        return emptying.try_again(session, cards, credit_id=item_id, principal=principal, now=now)
+        return stuck_top_ups.try_again(session, cards, credit_id=item_id, principal=principal, now=now)
     providers = payment_providers(request).that_give_back
     return waiting.try_again(session, providers, item_id=item_id, principal=principal, now=now)
 
@@ -203,8 +203,8 @@ def undo_settlement(session: Session, item_id: UUID, *, principal: Principal, no
     Raises:
         NotWaiting, OwnMoney.
     """
-    if emptying.is_top_up(session, item_id):
-        emptying.undo(session, credit_id=item_id, principal=principal, now=now)
+    if stuck_top_ups.is_top_up(session, item_id):
+        stuck_top_ups.undo(session, credit_id=item_id, principal=principal, now=now)
         return
     waiting.undo(session, item_id=item_id, principal=principal, now=now)
 

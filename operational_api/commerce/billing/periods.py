@@ -41,10 +41,8 @@ def period_at(anchor_on: date, interval_months: int, day: date) -> Period:
     """
     months = (day.year - anchor_on.year) * 12 + day.month - anchor_on.month
     number = months // interval_months
-    while add_months(anchor_on, number * interval_months) > day:
+    if add_months(anchor_on, number * interval_months) > day:  # later in the same month
         number -= 1
-    while add_months(anchor_on, (number + 1) * interval_months) <= day:
-        number += 1
     return Period(
         add_months(anchor_on, number * interval_months), add_months(anchor_on, (number + 1) * interval_months)
     )

@@ -317,10 +317,12 @@ def _refund(found: Json) -> ProviderRefund:
 
 
 def _dispute(found: Json) -> ProviderDispute:
-    """Money follows Stripe's movements, not its words: an inquiry has none, and `won` is told before they are back."""
+    """Money follows Stripe's movements, not its words: an inquiry has none, `won` is told before they are back, and of
+    what was `lost` a part may come back: then that part was won."""
     moved = found["balance_transactions"]
     back = [one for one in moved if one["amount"] > 0]
-    verdict = found["status"] if found["status"] == "lost" or (found["status"] == "won" and back) else "needs_response"
+    is_decided = found["status"] in ("won", "lost")
+    verdict = "won" if is_decided and back else "lost" if found["status"] == "lost" else "needs_response"
     return ProviderDispute(
         id=found["id"],
         payment_id=found["payment_intent"],

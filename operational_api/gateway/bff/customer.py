@@ -21,6 +21,7 @@ def _coach(asker: Asker) -> str | None:
 
 
 PARTS: dict[str, Part] = {
+    "setting_up": lambda asker: training.setting_up(asker.session, asker.account_id, asker.now),
     "next_session": lambda asker: scheduling.next_session(asker.session, asker.account_id, asker.now),
     "workout": lambda asker: training.next_workout(asker.session, asker.account_id, asker.now),
     "is_on_hold": lambda asker: training.is_on_hold(asker.session, asker.account_id),

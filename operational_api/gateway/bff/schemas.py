@@ -92,6 +92,7 @@ class Progress(BaseModel):
 
 
 class CustomerScreen(Screen):
+    setting_up: str | None = Field(None, description="The step of setting up to go on with, at /welcome; null: none.")
     next_session: NextSession | None = None
     workout: NextWorkout | None = None
     is_on_hold: bool | None = Field(None, description="A health answer waits for the coach: no workout is shown.")

@@ -144,7 +144,7 @@ def replace_availability(
         InvalidAvailability: hours of one weekday overlap, an end comes before its beginning, or nothing fits in.
     """
     coach, zone = lock_coach(session, coach_id)
-    _check(hours, away, session_minutes)
+    check_hours(hours, away, session_minutes)
     check_exceptions(exceptions or ())
     today = now.astimezone(ZoneInfo(zone)).date()
     coach.session_minutes, coach.buffer_minutes = session_minutes, buffer_minutes
@@ -188,7 +188,12 @@ def _replace_exceptions(session: Session, coach_id: UUID, exceptions: Sequence[O
     )
 
 
-def _check(hours: Sequence[Hours], away: Sequence[Away], session_minutes: int) -> None:
+def check_hours(hours: Sequence[Hours], away: Sequence[Away], session_minutes: int) -> None:
+    """Refuse weekly hours and days away that do not fit with each other.
+
+    Raises:
+        InvalidAvailability: with the weekday and the reason.
+    """
     for one in hours:
         if one.ends_at <= one.starts_at:
             raise InvalidAvailability(f"{_day(one)}: the end must come after the beginning.")

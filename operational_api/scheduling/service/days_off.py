@@ -1,23 +1,30 @@
-"""One day more or less: days away, other hours of a day and studios' holidays by themselves, and what a change would do
-to a calendar before it is made. All of a coach's hours at once are `availability`.
+"""One day more or less: hours of a weekday, days away, other hours of a day and studios' holidays by themselves, and
+what a change would do to a calendar before it is made. All of a coach's hours at once are `availability`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from contracts.events.scheduling import HoursChanged
 from contracts.ids import new_id
 from operational_api.core.outbox import publish
 from operational_api.scheduling.errors import DayNotFound, InvalidAvailability
-from operational_api.scheduling.models import AvailabilityException, Coach, PublicHoliday, Slot, TimeOff
+from operational_api.scheduling.models import (
+    AvailabilityException,
+    AvailabilityRule,
+    Coach,
+    PublicHoliday,
+    Slot,
+    TimeOff,
+)
 from operational_api.scheduling.service import agenda, assistants, availability, openings, studio
-from operational_api.scheduling.service.availability import OtherHours
+from operational_api.scheduling.service.availability import Hours, OtherHours
 
 LONGEST_AWAY = timedelta(days=366)
 
@@ -71,6 +78,28 @@ def add_time_off(
     _follow(session, coach.id, now)
 
 
+def add_weekly_hours(
+    session: Session, *, coach_id: UUID, hours: Sequence[Hours], session_minutes: int, now: datetime
+) -> None:
+    """A coach works at these hours of each week, too, in sessions so long; what they work already stays.
+
+    Raises:
+        CoachNotFound.
+        InvalidAvailability: they overlap with each other or with what there is, a session does not fit in, or they are
+            over.
+    """
+    coach, zone = availability.lock_coach(session, coach_id)
+    today = now.astimezone(ZoneInfo(zone)).date()
+    if any(one.valid_to is not None and one.valid_to < today for one in hours):
+        raise InvalidAvailability("Those days are over.")
+    rules = availability.get_availability(session, coach_id=coach.id, now=now).rules
+    known = [Hours(one.weekday, one.starts_at, one.ends_at, one.valid_from, one.valid_to) for one in rules]
+    availability.check_hours([*known, *hours], (), session_minutes)
+    coach.session_minutes = session_minutes
+    session.add_all(AvailabilityRule(id=new_id(), coach_id=coach.id, **asdict(one)) for one in hours)
+    _follow(session, coach.id, now)
+
+
 def add_other_hours(
     session: Session, *, coach_id: UUID, on: date, starts_at: time | None, ends_at: time | None, now: datetime
 ) -> None:
@@ -99,14 +128,25 @@ def add_other_hours(
 
 
 def remove_day(session: Session, *, coach_id: UUID, day_id: UUID, now: datetime) -> None:
-    """Days away or other hours are no more; what the week promises is opened again.
+    """Days away or other hours are no more, and what the week promises is opened again; or hours of a weekday end, from
+    today on.
 
     Raises:
         CoachNotFound.
         DayNotFound: none of this coach's.
     """
-    coach, _ = availability.lock_coach(session, coach_id)
-    for table in (TimeOff, AvailabilityException):
+    coach, zone = availability.lock_coach(session, coach_id)
+    today = now.astimezone(ZoneInfo(zone)).date()
+    ended = (
+        update(AvailabilityRule)
+        .where(AvailabilityRule.id == day_id, AvailabilityRule.coach_id == coach.id)
+        .where(AvailabilityRule.valid_from < today)
+        .values(valid_to=today - timedelta(days=1))
+        .returning(AvailabilityRule.id)
+    )
+    if session.scalar(ended) is not None:
+        return _follow(session, coach.id, now)
+    for table in (TimeOff, AvailabilityException, AvailabilityRule):
         gone = delete(table).where(table.id == day_id, table.coach_id == coach.id).returning(table.id)
         if session.scalar(gone) is not None:
             return _follow(session, coach.id, now)

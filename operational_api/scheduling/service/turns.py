@@ -68,7 +68,8 @@ class Turns:
 
     Attributes:
         given: Sessions that were theirs by turn and were not called off.
-        share: Of all that are given out at their studio, 0 to 1; what `given` comes to in the long run.
+        parts: Of all that are given out at their studio, beside the others' `parts`.
+        share: The same, 0 to 1; what `given` comes to in the long run.
     """
 
     coach_id: UUID
@@ -76,6 +77,7 @@ class Turns:
     weight: int
     given: int
     days_at_work: int
+    parts: int
     share: float
 
 
@@ -89,7 +91,7 @@ def of_studio(session: Session, location_id: UUID, *, now: datetime) -> list[Tur
     )
     rows = [(*row, row[2] * max(row[4], 1)) for row in session.execute(query).tuples()]
     whole = sum(row[-1] for row in rows)
-    return [Turns(*row[:4], max(row[4], 0), row[-1] / whole if whole else 0.0) for row in rows]
+    return [Turns(*row[:4], max(row[4], 0), row[-1], row[-1] / whole if whole else 0.0) for row in rows]
 
 
 def weigh(session: Session, coach: Coach, weight: int, *, actor_id: UUID, now: datetime) -> bool:

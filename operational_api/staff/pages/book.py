@@ -177,7 +177,7 @@ def _asked(
     now: datetime, opening: scheduling.Opening | None = None, is_own: bool = False,
 ) -> Response:  # fmt: skip
     customer_id, slot = person.account_id, view.slot
-    means = scheduling.means_of(session, principal, customer_id=customer_id, slot_id=slot.id, now=now)
+    means = scheduling.means_of(session, principal, customer_id=customer_id, wanted=slot.id, now=now)
     return render(
         request, "staff/book_how.html", person=person, view=view, means=means, opening=opening, is_own=is_own,
         can_keep=slot.starts_at > now, can_come_in=scheduling.opens_check_in(slot.starts_at, now),

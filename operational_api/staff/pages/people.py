@@ -21,6 +21,7 @@ from operational_api.engagement import public as engagement
 from operational_api.identity import public as identity
 from operational_api.scheduling import public as scheduling
 from operational_api.staff import amounts
+from operational_api.staff.pages import payers
 from operational_api.training import public as training
 from operational_api.web.rendering import redirect, render
 
@@ -92,6 +93,7 @@ class Seen:
     payments: list[commerce.PaymentMade] | None
     fees: list[scheduling.LateFee]
     wallet: commerce.Wallet | None
+    paying: payers.Paying | None
     can_reset: bool
     can_change_role: bool
     can_sign_out: bool
@@ -164,6 +166,7 @@ def _seen(session: Session, principal: Principal, person: identity.Person, now: 
             if is_customer and commerce.may_read_wallet(principal, id_)
             else None
         ),
+        paying=payers.paying(session, principal, id_) if is_customer else None,
         fees=scheduling.late_fees(session, principal, id_, limit=PAYMENTS) if waives else [],
         can_reset=is_allowed(principal, "identity.request_factor_reset", about),
         can_change_role=is_allowed(principal, "identity.request_role", about),

@@ -174,10 +174,12 @@ def close_dispute(store: Store, dispute: Object, status: str) -> Object:
     return dispute
 
 
-def reinstate(store: Store, dispute: Object, fee_back: int = 0, amount: int | None = None) -> Object:
+def reinstate(
+    store: Store, dispute: Object, fee_back: int = 0, amount: int | None = None, status: str = "won"
+) -> Object:  # fmt: skip
     """A dispute is won and its money is back, or the part that was won, and so much of the fee; one that was lost is
-    won by this."""
-    dispute["status"] = "won"
+    won by this, or stays `lost` where a part alone is back."""
+    dispute["status"] = status
     _move(store, dispute, dispute["amount"] if amount is None else amount, -fee_back)
     store.record_event("charge.dispute.funds_reinstated", store.put(dispute))
     return dispute

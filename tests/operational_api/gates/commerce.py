@@ -133,5 +133,5 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /api/commerce/commissions",
         "POST /staff/commissions/rates",
     ),
-    "commerce.set_payer": ("PUT /api/commerce/customers/{customer_id}/payer",),
+    "commerce.set_payer": ("PUT /api/commerce/customers/{customer_id}/payer", "POST /staff/people/{account_id}/payer"),
 }

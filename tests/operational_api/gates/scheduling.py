@@ -47,6 +47,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /availability",
         "POST /availability/days",
         "POST /availability/days/{day_id}/remove",
+        "POST /availability/hours",
         "POST /availability/terms",
     ),
     "scheduling.reschedule_booking": ("POST /api/scheduling/bookings/{booking_id}/rescheduling",),
@@ -108,6 +109,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /studio",
         "POST /studio/holidays",
         "POST /studio/holidays/remove",
+        "POST /studio/resources",
         "POST /studio/terms",
     ),
     "scheduling.book_for": (

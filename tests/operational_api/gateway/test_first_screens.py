@@ -115,6 +115,25 @@ class TestCustomer:
         assert "Training is on hold" in home
         assert movement.name not in phone.get(f"/training/log?workout={planned.id}").text
 
+    def test_leads_who_is_new_to_setting_up_until_they_are_through(self, session: Session, sign_in: SignIn) -> None:
+        now = datetime.now(UTC)
+        new, old = (make_client(session, joined_at=now - timedelta(days=days)) for days in (1, 90))
+        phone = sign_in(account_of(session, new))
+
+        def asked() -> tuple[object, bool, bool]:
+            page = phone.get("/home").text
+            step = phone.get("/api/bff/customer").json()["setting_up"]
+            return step, 'href="/welcome"' in page, "Five short steps" in page
+
+        assert asked() == ("goal", True, True)
+        phone.post("/welcome/goal", data={"action": "skip"})
+        assert asked() == ("screening", True, False)
+        for step in ("screening", "consents", "plan", "booking"):
+            phone.post(f"/welcome/{step}", data={"action": "skip"})
+        assert asked() == (None, False, False)
+        phone = sign_in(account_of(session, old))
+        assert asked() == (None, False, False)
+
     def test_says_what_is_missing(self, session: Session, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(composition, "PART_SECONDS", 0.2)
         monkeypatch.setitem(customer.PARTS, "coach", lambda asker: asker.session.scalar(text("select 1 / 0")))

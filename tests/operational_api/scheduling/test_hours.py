@@ -58,6 +58,12 @@ class TestGoldenDays:
     def test_the_nights_on_which_clocks_change(self, day: date, zone: ZoneInfo, expected: list[str]) -> None:
         assert of_day(day, NIGHT, zone=zone) == expected
 
+    def test_the_last_day_is_the_studios_and_not_utcs(self) -> None:
+        """Half past midnight in Saigon is the day before in UTC."""
+        rules, until = Rules([WeeklyHours(2, time(0), time(1), EVER)], {}), at(date(2026, 3, 4), 0, 30, zone=SAIGON)
+        found = openings(rules, [], zone=SAIGON, length=HOUR, terms=Terms(), since=until - HOUR, until=until)
+        assert [one.starts_at for one in found] == [at(date(2026, 3, 4), 0, zone=SAIGON)]
+
     def test_a_long_session_over_the_change_still_takes_its_minutes(self) -> None:
         assert of_day(SPRING, NIGHT, length=2 * HOUR) == ["00:00+0100-03:00"]  # 02:00 is none, 04:00 ends too late
         assert of_day(AUTUMN, NIGHT, length=2 * HOUR) == ["00:00+0200-02:00", "02:00+0200-03:00"]

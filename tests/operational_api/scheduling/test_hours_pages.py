@@ -14,6 +14,7 @@ from operational_api.scheduling import terms_form
 from operational_api.scheduling.errors import InvalidAvailability
 from operational_api.scheduling.models import (
     AvailabilityException,
+    AvailabilityRule,
     BookingTerms,
     Coach,
     DeskLocation,
@@ -63,6 +64,83 @@ def free(session: Session, coach: Coach) -> int:
     session.expire_all()
     starts = session.scalars(select(Slot.starts_at).where(Slot.coach_id == coach.id, Slot.status == "open"))
     return sum(one.astimezone(BERLIN).date() == DAY for one in starts)
+
+
+class TestWeek:
+    def test_hours_are_looked_at_saved_and_end_again(self, session: Session, desk: TestClient, coach: Coach) -> None:
+        form: dict[str, Any] = {
+            "weekday": [DAY.weekday(), (DAY.weekday() + 1) % 7], "starts_at": "13:00", "ends_at": "15:00",
+            "valid_from": str(DAY), "session_minutes": 60,
+        }  # fmt: skip
+        names = [f"{DAY + n * timedelta(days=1):%A}" for n in range(2)]
+        assert f"{names[0]}, 09:00–12:00" in desk.get("/availability").text
+        looked = desk.post("/availability/hours", data=form).text
+        assert "No free session goes" in looked
+        assert f'value="{DAY.weekday()}" aria-label="{names[0]}" checked' in looked
+        assert free(session, coach) == 3
+        desk.post("/availability/hours", data=form | {"step": "save"})
+        assert free(session, coach) == 5
+        page = desk.get("/availability").text
+        assert all(f"{name}, 13:00–15:00" in page for name in names)
+        assert page.count(f"From {DAY:%-d %b %Y}") == 2
+        assert session.scalars(select(OutboxEvent.type)).all().count("scheduling.hours_changed") == 1
+        rules = {
+            one.starts_at: one for one in session.scalars(select(AvailabilityRule)) if one.weekday == DAY.weekday()
+        }
+        for one in rules.values():
+            desk.post(f"/availability/days/{one.id}/remove")
+        assert free(session, coach) == 0
+        assert f"{names[0]}, " not in desk.get("/availability").text
+
+    def test_hours_that_were_worked_are_kept(self, session: Session, desk: TestClient, coach: Coach) -> None:
+        """They end; what they were counts in how much of a coach's time was used."""
+        rule = session.scalars(select(AvailabilityRule)).one()
+        rule.valid_from = NOW.date() - timedelta(days=30)
+        session.flush()
+        desk.post(f"/availability/days/{rule.id}/remove")
+        session.expire_all()
+        assert rule.valid_to == NOW.astimezone(BERLIN).date() - timedelta(days=1)
+        assert free(session, coach) == 0
+        assert "No hours yet" in desk.get("/availability").text
+
+    @pytest.mark.parametrize(
+        ("given", "reason"),
+        [
+            ({"weekday": []}, "Choose at least one day of the week."),
+            ({"starts_at": "11:00"}, "overlap"),
+            ({"ends_at": "12:00"}, "must come after the beginning"),
+            ({"session_minutes": 200}, "does not fit"),
+            ({"valid_to": str(DAY - timedelta(days=1))}, "must not come before the first"),
+            ({"valid_from": "2020-01-01", "valid_to": "2020-02-01"}, "Those days are over."),
+        ],
+    )
+    def test_what_cannot_be_is_said_with_nothing_lost(
+        self, session: Session, desk: TestClient, coach: Coach, given: dict[str, Any], reason: str
+    ) -> None:
+        form = {
+            "weekday": [DAY.weekday()], "starts_at": "13:00", "ends_at": "15:00", "valid_from": str(DAY),
+            "session_minutes": 60, "step": "save",
+        }  # fmt: skip
+        answer = desk.post("/availability/hours", data=form | given)
+        assert answer.status_code == 409
+        assert reason in answer.text
+        assert 'value="13:00"' in answer.text or "starts_at" in given
+        assert len(session.scalars(select(AvailabilityRule)).all()) == 1
+        session.refresh(coach)
+        assert coach.session_minutes == 60
+
+    def test_of_others_are_for_who_leads(
+        self, session: Session, desk: TestClient, sign_in: SignIn, coach: Coach
+    ) -> None:
+        other = make_coach(session)
+        form = {
+            "weekday": [0], "starts_at": "13:00", "ends_at": "15:00", "valid_from": str(DAY), "session_minutes": 60,
+            "step": "save", "coach": str(other.id),
+        }  # fmt: skip
+        assert desk.post("/availability/hours", data=form).status_code == 404
+        sign_in(make_account(session, role="lead_coach")).post("/availability/hours", data=form)
+        rule = session.scalars(select(AvailabilityRule).where(AvailabilityRule.coach_id == other.id)).one()
+        assert desk.post(f"/availability/days/{rule.id}/remove").status_code == 404
 
 
 class TestDaysOff:
@@ -149,6 +227,19 @@ class TestStudio:
         assert "Unity" in admin.get("/studio", params={"place": place}).text
         admin.post("/studio/holidays/remove", data={"place": place, "on": str(DAY)})
         assert free(session, coach) == 3
+
+    def test_names_the_rooms_that_its_classes_may_use(
+        self, session: Session, desk: TestClient, sign_in: SignIn, coach: Coach
+    ) -> None:
+        admin, place = sign_in(make_account(session, role="admin")), str(coach.location_id)
+        form = {"place": place, "resource": " Small hall ", "kind": "room"}
+        assert desk.post("/studio/resources", data=form).status_code == 403
+        assert admin.post("/studio/resources", data=form | {"resource": " "}).status_code == 422
+        admin.post("/studio/resources", data=form)
+        assert "Small hall" in admin.get("/studio", params={"place": place}).text
+        assert "Small hall" in desk.get("/classes").text
+        admin.post("/studio/resources", data=form | {"is_active": "false"})
+        assert "Small hall" not in desk.get("/classes").text
 
     def test_is_not_for_coaches(self, desk: TestClient) -> None:
         assert desk.get("/studio").status_code == 403

@@ -16,6 +16,8 @@ from tests.factories import (
     make_booking,
     make_client,
     make_coach,
+    make_pack,
+    make_plan,
     make_slot,
     make_subscription,
 )
@@ -43,6 +45,59 @@ def mia(session: Session, coach: Coach) -> Client:
 def browser(session: Session, mia: Client, sign_in: SignIn) -> TestClient:
     """Mia's browser."""
     return sign_in(account_of(session, mia))
+
+
+class TestWhatPays:
+    """The page of one session, and of a time with any coach, say what pays for it: what a booking would use."""
+
+    @pytest.fixture
+    def two_a_month(self, session: Session, coach: Coach) -> Client:
+        client = make_client(session, coach=coach)
+        plan = make_plan(session, price=None, name="Twice a month", sessions_included=2)
+        make_subscription(session, customer_id=client.id, plan=plan)
+        return client
+
+    def test_is_the_membership_as_far_as_its_month_goes(
+        self, session: Session, coach: Coach, two_a_month: Client, sign_in: SignIn
+    ) -> None:
+        browser, month = sign_in(account_of(session, two_a_month)), f"{SOON:%B}"
+        slots = [make_slot(session, coach=coach, starts_at=SOON + hour * timedelta(hours=1)) for hour in range(3)]
+        wanted = {"place": str(coach.location_id), "at": slots[2].starts_at.isoformat(), "minutes": "60"}
+        first = make_booking(session, slot=slots[0], customer_id=two_a_month.id)
+
+        def pages(**asked: object) -> list[str]:
+            return [
+                browser.get(f"/book/{slots[2].id}", params=asked).text,
+                browser.get("/book/any", params=wanted | asked).text,
+            ]
+
+        assert all(f"Covered by Twice a month. Sessions booked in {month}: 1 of 2." in page for page in pages())
+        make_booking(session, slot=slots[1], customer_id=two_a_month.id)
+        for page in pages():
+            assert f"The sessions of your membership in {month} are all booked." in page
+            assert "add a session pack" in page
+            assert "Book this session" not in page
+        assert all(f"Sessions booked in {month}: 1 of 2." in page for page in pages(move=first.id))
+        make_pack(session, customer_id=two_a_month.id)
+        for page in pages():
+            assert f"The sessions of your membership in {month} are all booked." in page
+            assert "Uses one of your 10 prepaid sessions." in page
+            assert "Book this session" in page
+
+    def test_is_the_last_session_of_a_pack_that_goes_along_with_a_booking(
+        self, session: Session, coach: Coach, sign_in: SignIn
+    ) -> None:
+        client = make_client(session, coach=coach)
+        pack = make_pack(session, customer_id=client.id, sessions_total=1, sessions_used=1)
+        old, new = (make_slot(session, coach=coach, starts_at=SOON + days * timedelta(days=1)) for days in range(2))
+        booking = make_booking(session, slot=old, customer_id=client.id, session_pack_id=pack.id)
+        browser = sign_in(account_of(session, client))
+        assert "You need a plan" in browser.get(f"/book/{new.id}").text
+        page = browser.get(f"/book/{new.id}?move={booking.id}").text
+        assert "Move to this time" in page
+        browser.post(f"/book/{new.id}", data={"move": str(booking.id)})
+        [moved] = session.scalars(select(Booking).where(Booking.slot_id == new.id))
+        assert (moved.status, moved.session_pack_id) == ("booked", pack.id)
 
 
 class TestBook:

@@ -81,6 +81,14 @@ class TestOfStudio:
 
 
 class TestPage:
+    def test_shows_shares_that_add_up(self, session: Session, studio: Location, sign_in: SignIn) -> None:
+        """Three alike have 34, 33 and 33 percent, of what they are to get and of what they were given."""
+        for _ in range(3):
+            give(session, make_coach(session, location=studio, hired_on=date(2020, 1, 1)), 1, datetime.now(UTC) - HOUR)
+        page = sign_in(make_account(session, role="admin")).get(f"/studio/turns?place={studio.id}").text
+        shown = [re.findall(r"(\d+) %", row) for row in page.split('<th scope="row">')[1:]]
+        assert shown == [["34", "34"], ["33", "33"], ["33", "33"]]
+
     def test_shows_what_weights_led_to_and_sets_them_together(
         self, session: Session, studio: Location, coaches: list[Coach], sign_in: SignIn
     ) -> None:

@@ -225,6 +225,36 @@ class TestAnyCoach:
         assert "No coach is free at that time any more" in words(desk.get(here).text)
         assert "Any coach" not in desk.get(there).text, "nobody else is free on that day"
 
+    def test_is_paid_by_what_has_something_left_on_the_page_and_by_api(
+        self, session: Session, coach: Coach, mia: Account, desk: Browser
+    ) -> None:
+        once = make_plan(session, price=None, name="Once a month", sessions_included=1)
+        make_subscription(session, customer_id=mia.id, plan=once)
+        pack = make_plan(session, price=25_00, kind="pack", name="Ten")
+        slot = make_slot(session, coach=coach, starts_at=SOON)
+        asked = {"place": str(coach.location_id), "at": SOON.isoformat(), "minutes": "60"}
+        pages = (f"/staff/book/{mia.id}/any", f"/staff/book/{mia.id}/{slot.id}")
+        there = f"/api/scheduling/clients/{mia.id}/means"
+        ways: list[dict[str, str]] = [
+            {"slot_id": str(slot.id)},
+            {"location_id": str(coach.location_id), "starts_at": SOON.isoformat(), "minutes": "60"},
+        ]
+        assert [desk.get(there, params=way).json() for way in ways] == [
+            {"plan_name": "Once a month", "credits": 0, "sold": []}
+        ] * 2
+        assert all("Once a month" in words(desk.get(page, params=asked).text) for page in pages)
+        make_booking(session, customer_id=mia.id, slot=make_slot(session, starts_at=SOON + timedelta(hours=2)))
+        for page in pages:
+            assert "Once a month" not in words(desk.get(page, params=asked).text)
+            assert "Sell Ten" in words(desk.get(page, params=asked).text)
+        for way in ways:
+            told = desk.get(there, params=way).json()
+            assert (told["plan_name"], told["credits"], [one["code"] for one in told["sold"]]) == (None, 0, [pack.code])
+        for wrong in ({}, ways[0] | ways[1], {"location_id": str(coach.location_id)}):
+            assert desk.get(there, params=wrong).status_code == 422
+        elsewhere = ways[1] | {"location_id": str(make_location(session).id)}
+        assert desk.get(there, params=elsewhere).status_code == 404
+
     def test_is_not_for_who_books_in_one_calendar_or_at_another_studio(
         self, session: Session, coach: Coach, mia: Account, desk: Browser, signed_in: As
     ) -> None:

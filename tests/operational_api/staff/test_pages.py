@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
+from operational_api.commerce.models import Customer
 from operational_api.compliance.models import Export
 from operational_api.core.models import AuditEntry, OutboxEvent
 from operational_api.engagement.service import addresses
@@ -365,3 +366,29 @@ class TestAudit:
 def test_what_else_was_noted_is_told_in_words() -> None:
     noted = {"score": 0.0, "factors": ["pwd", "otp"], "reasons": [], "by": None}
     assert details(noted, {}) == "score: 0.0, factors: pwd and otp"
+
+
+class TestPayers:
+    def test_somebody_pays_for_a_customer_until_they_do_again(self, session: Session, signed_in: As) -> None:
+        mia, parent, coach = (make_account(session, role=role) for role in ("customer", "customer", "coach"))
+        admin, here = signed_in(make_account(session, role="admin")), f"/staff/people/{mia.id}"
+        assert "Let somebody else pay" in words(admin.get(here).text)
+        for nobody in ("nobody@example.test", coach.email):
+            told = words(admin.submit(f"{here}/payer", {"email": nobody}).text)
+            assert "No customer has that address" in told
+        assert "pays from now on" in words(admin.submit(f"{here}/payer", {"email": f" {parent.email.upper()} "}).text)
+        assert session.scalar(select(Customer.payer_id).where(Customer.id == mia.id)) == parent.id
+        assert f"{parent.display_name} does" in words(admin.get(here).text)
+        assert "They do, also for" in words(admin.get(f"/staff/people/{parent.id}").text)
+        told = words(admin.submit(f"/staff/people/{parent.id}/payer", {"email": mia.email}).text)
+        assert "nobody else can pay for them" in told
+        assert "pay for themselves from now on" in words(admin.submit(f"{here}/payer", {}).text)
+        assert session.scalar(select(Customer.payer_id).where(Customer.id == mia.id)) is None
+
+    def test_is_for_finance_and_admins_and_about_customers(self, session: Session, signed_in: As) -> None:
+        mia, coach = make_account(session), make_account(session, role="coach")
+        desk = signed_in(make_account(session, role="front_desk"))
+        assert "Who pays" not in words(desk.get(f"/staff/people/{mia.id}").text)
+        assert desk.submit(f"/staff/people/{mia.id}/payer", {"email": coach.email}).status_code == 403
+        admin = signed_in(make_account(session, role="admin"))
+        assert admin.submit(f"/staff/people/{coach.id}/payer", {"email": mia.email}).status_code == 404

@@ -1,5 +1,5 @@
 """Charges and credits that wait for a person, and what people say of each. What is parked is `decisions`; what is said
-of a top-up is `emptying`.
+of a top-up is `stuck_top_ups`.
 
 | waits | because | what a person may say |
 |---|---|---|
@@ -28,7 +28,7 @@ from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.drafts import draft
 from operational_api.commerce.billing.errors import NotSettledSo, NotWaiting
 from operational_api.commerce.billing.models import BillingItem, ParkedInvoice
-from operational_api.commerce.billing.service import emptying, fees, giving_back, invoicing
+from operational_api.commerce.billing.service import fees, giving_back, invoicing, stuck_top_ups
 from operational_api.commerce.billing.service.deciders import SETTLE, decider
 from operational_api.commerce.models import Customer, Dispute, Invoice, Payment, Refund, WalletCredit
 from operational_api.commerce.providers.port import PaymentProvider
@@ -126,7 +126,7 @@ def top_ups(session: Session, *, limit: int, after: After = None) -> list[Waitin
             credit.id, credit.customer_id, credit.customer_id, "Paid into a wallet", -credit.left_minor,
             credit.currency, since, why, "top_up",
         )
-        for credit, why, since in emptying.waiting(session, limit=limit, after=after)
+        for credit, why, since in stuck_top_ups.waiting(session, limit=limit, after=after)
     ]  # fmt: skip
 
 
@@ -231,7 +231,7 @@ def count(session: Session, now: datetime) -> int:
         select(func.count()).select_from(Customer).where(Customer.parked_at.is_not(None)),
         select(func.count()).select_from(_stuck_credits().subquery()),
         select(func.count()).select_from(_stuck_charges(now).subquery()),
-        select(func.count()).select_from(emptying.stuck().subquery()),
+        select(func.count()).select_from(stuck_top_ups.stuck().subquery()),
     )
     found = session.execute(select(*(one.scalar_subquery() for one in counted))).one()
     return sum(found)

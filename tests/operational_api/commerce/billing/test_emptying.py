@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from operational_api.commerce.billing.errors import NotSettledSo, NotWaiting, OwnMoney
-from operational_api.commerce.billing.service import emptying, waiting
+from operational_api.commerce.billing.service import emptying, stuck_top_ups, waiting
 from operational_api.commerce.models import Dispute, Payment
 from operational_api.core.principal import Principal
 from operational_api.identity.models import Account
@@ -41,13 +41,15 @@ class TestClosedWallet:
         providers = {"stripe": purse.desk}
         for is_shut in (True, False):
             purse.desk.is_shut = is_shut
-            assert emptying.try_again(
+            assert stuck_top_ups.try_again(
                 purse.session, providers, credit_id=paid, principal=purse.finance, now=purse.studio.now
             ) is not is_shut  # fmt: skip
         assert ([one.amount_minor for one in purse.desk.refunds.values()], purse.has()) == ([6000], (0, 0, 0))
         assert purse.waits == []
         with pytest.raises(NotWaiting):
-            emptying.try_again(purse.session, providers, credit_id=paid, principal=purse.finance, now=purse.studio.now)
+            stuck_top_ups.try_again(
+                purse.session, providers, credit_id=paid, principal=purse.finance, now=purse.studio.now
+            )
         purse.check()
 
     @pytest.mark.parametrize(("how", "account"), [
@@ -61,19 +63,19 @@ class TestClosedWallet:
         with pytest.raises(NotWaiting):
             purse.settle(paid, how)
         assert (purse.has(), purse.studio.balances()[account], purse.waits) == ((0, 0, 0), -6000, [])
-        [done] = emptying.settled(purse.session, since=now - DAY, limit=9)
+        [done] = stuck_top_ups.settled(purse.session, since=now - DAY, limit=9)
         assert (done.kind, done.amount_minor, done.reason, done.made_by) == (
             how, -6000, "By cheque", purse.finance.account_id,
         )  # fmt: skip
         purse.check()
         if how == "paid_outside":
             with pytest.raises(NotWaiting):
-                emptying.undo(purse.session, credit_id=paid, principal=purse.finance, now=now)
+                stuck_top_ups.undo(purse.session, credit_id=paid, principal=purse.finance, now=now)
             return
         for _ in range(2):
-            emptying.undo(purse.session, credit_id=paid, principal=purse.finance, now=now)
+            stuck_top_ups.undo(purse.session, credit_id=paid, principal=purse.finance, now=now)
             assert (purse.studio.balances().get(account, 0), len(purse.waits)) == (0, 1)
-            assert emptying.settled(purse.session, since=now - DAY, limit=9) == []
+            assert stuck_top_ups.settled(purse.session, since=now - DAY, limit=9) == []
             purse.studio.now = now = now + DAY
             purse.settle(paid, how)
         told = [one["settled_as"] for one in purse.studio.told("commerce.wallet_credit_settled")]
@@ -90,14 +92,14 @@ class TestClosedWallet:
         purse.session.flush()
         assert purse.waits == [(paid, -6000, "contested", ("paid_outside", "written_off"))]
         with pytest.raises(NotWaiting):
-            emptying.try_again(
+            stuck_top_ups.try_again(
                 purse.session, {"stripe": purse.desk}, credit_id=paid, principal=purse.finance, now=purse.studio.now
             )
 
     def test_nobody_decides_about_their_own(self, purse: Purse) -> None:
         paid = purse.is_refused(6000)
         with pytest.raises(OwnMoney):
-            emptying.settle(
+            stuck_top_ups.settle(
                 purse.session, credit_id=paid, how="written_off", reason="Mine",
                 principal=Principal("finance", "tests", purse.studio.customer_id), now=purse.studio.now,
             )  # fmt: skip

@@ -22,6 +22,7 @@ from operational_api.commerce.billing.service import (
     memberships,
     parking,
     plan_changes,
+    stuck_top_ups,
     waiting,
 )
 from operational_api.commerce.errors import GiftNotAllowed, PaymentNotRefundable, RefundTooLarge, WalletFull
@@ -113,7 +114,7 @@ class Purse:
         return [(one.item_id, one.amount_minor, one.reason, one.ways) for one in found]
 
     def settle(self, credit_id: UUID, how: str) -> None:
-        emptying.settle(
+        stuck_top_ups.settle(
             self.session, credit_id=credit_id, how=how, reason="By cheque", principal=self.finance,
             now=self.studio.now,
         )  # fmt: skip

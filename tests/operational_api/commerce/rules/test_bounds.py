@@ -26,6 +26,7 @@ class TestAbsurd:
         ([item(100), item(-101, 0, "discount")], "EUR", "negative"),
         ([item(100, -1)], "EUR", "negative"),
         ([item(100, 101)], "EUR", "negative"),
+        ([item(100), item(-100, 0, "discount")], "EUR", None),
         ([item(1)] * 3, "EUR", None),
         ([item(1)] * 4, "EUR", "too_many_lines"),
     ])  # fmt: skip
@@ -47,9 +48,19 @@ class TestChargedTwice:
         late = self.charged(-9, (date(2026, 4, 2), date(2026, 4, 3)), "unused")
         assert bounds.is_charged_twice([new, old, late]), "the first of April is not given back"
 
+    def test_is_none_where_one_charge_ends_as_the_other_begins(self) -> None:
+        """The last day of a period is the first of the next, and only of that."""
+        for before, after in ((False, True), (True, False)):
+            renewed = [self.charged(100, APRIL, is_new=before), self.charged(100, MAY, is_new=after)]
+            assert not bounds.is_charged_twice(renewed)
+        whole, back = self.charged(100, (APRIL[0], MAY[1]), is_new=True), self.charged(-9, APRIL, "unused")
+        assert bounds.is_charged_twice([whole, self.charged(100, MAY), back]), "May is not given back"
+
     def test_is_none_of_what_was_free_or_of_before(self) -> None:
         new, free = self.charged(100, APRIL, is_new=True), self.charged(100, APRIL)
         assert not bounds.is_charged_twice([new, free, self.charged(-200, APRIL, "discount")])
+        assert bounds.is_charged_twice([new, self.charged(1, APRIL)])
+        assert not bounds.is_charged_twice([self.charged(0, APRIL, is_new=True), self.charged(0, APRIL)])
         assert not bounds.is_charged_twice([self.charged(100, APRIL), self.charged(100, APRIL)])
 
     def test_counts_parts_of_one_charge_once(self) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from contracts.ids import new_id
 from operational_api.commerce import ledger
 from operational_api.commerce.ledger import Line
 
@@ -64,11 +65,35 @@ class TestFacts:
                 lambda: ledger.settlement_fee(amount_minor=1500, balance="momo_balance"),
                 [("payment_fees", 1500), ("momo_balance", -1500)],
             ),
+            (lambda: ledger.wallet_topped_up(amount_minor=2000), [("wallet_top_ups", 2000), ("wallets", -2000)]),
+            (lambda: ledger.wallet_given(amount_minor=2000), [("wallet_gifts", 2000), ("wallets", -2000)]),
+            (lambda: ledger.wallet_expired(amount_minor=700), [("wallets", 700), ("wallet_gifts", -700)]),
+            (
+                lambda: ledger.top_up_refunded(amount_minor=2000, from_wallet_minor=1300),
+                [("wallets", 1300), ("refunds", 700), ("stripe_balance", -2000)],
+            ),
+            (
+                lambda: ledger.top_up_refunded(amount_minor=2000, from_wallet_minor=2000, balance="momo_balance"),
+                [("wallets", 2000), ("momo_balance", -2000)],
+            ),
+            (lambda: ledger.top_up_disputed(from_wallet_minor=700), [("wallets", 700), ("disputes", -700)]),
+            (lambda: ledger.top_up_disputed(from_wallet_minor=-700), [("wallets", -700), ("disputes", 700)]),
+            (lambda: ledger.wallet_written_off(amount_minor=700), [("wallets", 700), ("wallet_breakage", -700)]),
         ],
     )
     def test_move_these_accounts(self, fact: Callable[[], list[Line]], expected: Told) -> None:
         assert told(fact()) == expected
         assert sum(amount for _, amount in expected) == 0
+
+    def test_of_a_wallet_that_pays_for_others_are_its_owners(self) -> None:
+        """The customer owed, or is given back; what is in the wallet is whose it is."""
+        owner = new_id()
+        assert ledger.paid_from_wallet(amount_minor=1190, owner_id=owner) == [
+            Line("wallets", 1190, owner), Line("receivable", -1190),
+        ]  # fmt: skip
+        assert ledger.wallet_returned(amount_minor=1190, tax_minor=190, owner_id=owner) == [
+            Line("refunds", 1000), Line("tax_payable", 190), Line("wallets", -1190, owner),
+        ]  # fmt: skip
 
     def test_nothing_is_no_line(self) -> None:
         assert ledger.invoice_issued(subtotal_minor=0, tax_minor=0, revenue="membership_revenue") == []
@@ -79,5 +104,6 @@ class TestFacts:
 
     def test_each_provider_has_its_own_balance(self) -> None:
         assert (ledger.balance_at("stripe"), ledger.balance_at("momo")) == ("stripe_balance", "momo_balance")
+        assert {ledger.balance_at(kept) for kept in ledger.KEPT} == {"wallets"}
         with pytest.raises(KeyError):
             ledger.balance_at("cash")

@@ -37,3 +37,21 @@ class TestTaxPart:
 
     def test_of_nothing_there_is_none(self) -> None:
         assert prices.tax_part(0, before_minor=0, total_minor=0, tax_minor=0) == 0
+
+
+class TestPartBeforeCard:
+    @pytest.mark.parametrize(("asked", "has", "currency", "part"), [
+        (1000, 0, "EUR", 0),
+        (1000, 400, "EUR", 400),
+        (1000, 950, "EUR", 950),
+        (1000, 951, "EUR", 950),
+        (1000, 1000, "EUR", 1000),
+        (1000, 1200, "EUR", 1000),
+        (50, 49, "EUR", 0),
+        (30, 29, "EUR", 0),
+        (20_000, 9_000, "VND", 5_000),
+        (10, 9, "SEK", 9),
+    ])  # fmt: skip
+    def test_leaves_nothing_or_what_a_card_takes(self, asked: int, has: int, currency: str, part: int) -> None:
+        assert prices.part_before_card(asked, has, currency) == part
+        assert part == asked or prices.is_chargeable(asked - part, currency) or part == 0
