@@ -21,6 +21,7 @@ def take() -> None:
     _name_macros_quickly()
     _find_each_name_once()
     _make_types_of_columns_once()
+    _pass_tests_of_no_rows()
 
 
 def compile_texts(nodes: Iterable[Any]) -> None:
@@ -182,3 +183,25 @@ def _make_types_of_columns_once() -> None:
         return known(frozenset(text_columns), tuple(string_null_values or ()))
 
     agate_helper.build_type_tester = made
+
+
+_OF_NO_ROWS = "where false) as no_rows"
+"""How a data test reads that need not look at a row (`dbt_project/macros/lake_tests.sql`)."""
+
+
+def _pass_tests_of_no_rows() -> None:
+    """More than half of the data tests of a build after few changes look at no row. Nobody has to be asked what such a
+    one finds, as long as it counts what it finds and any of it is a failure."""
+    from dbt.task.test import TestResultData, TestRunner
+
+    ask: Callable[[Any, Any, Any], TestResultData] = TestRunner.execute_data_test
+    response = {"_message": "OK"}
+
+    def answer(self: Any, data_test: Any, manifest: Any) -> TestResultData:
+        told = data_test.config
+        counts = (told.fail_calc, told.warn_if, told.error_if) == ("count(*)", "!= 0", "!= 0")
+        if counts and not told.store_failures and _OF_NO_ROWS in (data_test.compiled_code or ""):
+            return TestResultData(failures=0, should_warn=False, should_error=False, adapter_response=response)
+        return ask(self, data_test, manifest)
+
+    TestRunner.execute_data_test = answer  # type: ignore[method-assign]

@@ -128,13 +128,14 @@ class Asked:
 
     path: str
     bytes: int
+    sent: int
     times: dict[str, list[float]] = field(default_factory=dict)
     cpu: dict[str, float] = field(default_factory=dict)
 
     def told(self) -> dict[str, Any]:
         """As it is printed: 95th percentiles, and the service's processor milliseconds a request."""
         return (
-            {"question": self.path, "bytes": self.bytes}
+            {"question": self.path, "bytes": self.bytes, "sent": self.sent}
             | {f"{kind}_ms_p95": round(p95(times), 1) for kind, times in self.times.items()}
             | {"cpu_ms": {kind: round(s * 1000 / len(self.times[kind]), 2) for kind, s in self.cpu.items()}}
         )
@@ -149,9 +150,9 @@ def measure(business: Business, folder: Path, manifest: Path) -> dict[str, Any]:
     `added`: no two ask the same (`Question.anew`), so each answer is computed. From each time is taken a bare one of
     that question, the fastest from the fastest and so on, since sixteen that ask two processors at once wait for each
     other on both sides. The two sides take turns, so that what else the machine does meets both. `unchanged`: the
-    question that was answered before, all of the answer taken; `known`: with its ETag. `floor`: as many bytes as
-    `unchanged` from a service that does nothing; it is in all of them, and is not taken off. `cpu`: processor
-    milliseconds of the service a request, and of DuckDB `bare`; `client_cpu` the client's.
+    question that was answered before, all of the answer taken, packed as it is sent (`sent` bytes); `known`: with its
+    ETag. `floor`: as many from a service that does nothing; it is in all of them, and is not taken off. `cpu`:
+    processor milliseconds of the service a request, and of DuckDB `bare`; `client_cpu` the client's.
     `postgres`: the same SQL on the `postgres` target, which must give the same rows.
     """
     with warehouse.reading(business.cdc) as lake:
@@ -168,13 +169,15 @@ def measure(business: Business, folder: Path, manifest: Path) -> dict[str, Any]:
         cursors = [lake.cursor() for _ in clients]
         asked = twenty(clients[0], str(row[0] if row else ""))
         for question in asked:
-            tags, size = zip(*(_warm(client, question.path) for client in clients), strict=True)
-            one = Asked(question.path, size[0])
+            for client in [*clients, *clients]:  # an answer is packed once it was told again
+                _warm(client, question.path)
+            tags, size, sent = zip(*(_warm(client, question.path) for client in clients), strict=True)
+            one = Asked(question.path, size[-1], sent[-1])
             found.append(one)
             for cursor in cursors:
                 _bare(cursor, question.sql)
             again = ROUNDS * 4
-            nothing = [[client.request(f"/{one.bytes}")] * again for client in idle]
+            nothing = [[client.request(f"/{one.sent}")] * again for client in idle]
             before = _cpu(floor_pid)
             one.times["floor"] = together(idle, nothing, status=[200] * CLIENTS).times
             one.cpu["floor"] = _cpu(floor_pid) - before
@@ -247,12 +250,12 @@ def _cpu(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
-def _warm(client: Client, path: str) -> tuple[str, int]:
-    """Ask once; the tag of the answer, empty where it has none, and its bytes."""
+def _warm(client: Client, path: str) -> tuple[str, int, int]:
+    """Ask once; the tag of the answer, empty where it has none, its bytes, and those that came over the line."""
     status, headers, body = client.ask(path)
     if status != 200:
         raise RuntimeError(body.decode()[:500])
-    return headers.get("etag", ""), len(body)
+    return headers.get("etag", ""), len(body), int(headers["content-length"])
 
 
 def _all_bare(cursors: Sequence[duckdb.DuckDBPyConnection], sql: str, times: int) -> list[float]:

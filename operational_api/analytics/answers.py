@@ -171,9 +171,10 @@ def as_json(request: Request, told: Told, freshness: Freshness, headers: dict[st
     headers = headers | {"ETag": told.tag}
     if tags.is_known(request, told.tag):
         return tags.unchanged(headers)
-    if told.body is not None and len(told.body) > LARGE_BYTES:
-        return _InTwo(told.begun(freshness), told.body, headers)
-    return Response(told.whole(freshness), media_type="application/json", headers=headers)
+    rest = told.rest
+    if len(rest) > LARGE_BYTES:
+        return _InTwo(told.begun(freshness), rest, headers)
+    return Response(told.begun(freshness) + rest, media_type="application/json", headers=headers)
 
 
 class _InTwo(Response):

@@ -7,13 +7,14 @@ in `turns`; how it comes about is `router`.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from fastapi import Request
 
 from operational_api.analytics import tags
 from operational_api.analytics.freshness import Freshness
+from operational_api.analytics.packed import SMALL_BYTES, Packed
 from operational_api.analytics.remembered import Remembered
 from operational_api.core.principal import Principal
 
@@ -59,10 +60,11 @@ class Told:
     """An answer in JSON but for its freshness, which is the first thing in it.
 
     Attributes:
-        body: From behind the freshness; None where nobody has written it here, and only who has the answer (by its
-            tag) can be told that it is still the one.
+        body: From behind the freshness; None where it is packed. Where nobody has written it here it is neither, and
+            only who has the answer (by its tag) can be told that it is still the one.
         headers: Those that stay the same, as ASGI has them.
         personal: Of whom it tells; what they let others see must be the same when it is told again.
+        packed: `body`, a tenth as large, once it was told again to somebody who reads that.
     """
 
     body: bytes | None
@@ -72,10 +74,18 @@ class Told:
     snapshot_id: int
     state: str
     personal: Personal
+    packed: Packed | None = None
 
-    def whole(self, freshness: Freshness) -> bytes:
-        """The document, where it is written."""
-        return self.begun(freshness) + (self.body or b"")
+    @property
+    def is_written(self) -> bool:
+        return self.body is not None or self.packed is not None
+
+    @property
+    def rest(self) -> bytes:
+        """From behind the freshness, where it is written. One that is packed is unpacked for the few who ask."""
+        if self.body is None and self.packed is not None:
+            return self.packed.unpacked()
+        return self.body or b""
 
     @staticmethod
     def begun(freshness: Freshness) -> bytes:
@@ -90,6 +100,7 @@ class Question:
     Attributes:
         quarter: Of an hour, in which it came: `today` begins somewhere on earth in each, so what was told by a period's
             name is told no longer.
+        reads_packed: Whether the answer may come packed (`packed`), which changes nothing of what it says.
     """
 
     token: str
@@ -100,6 +111,7 @@ class Question:
     address: str
     traceparent: str | None
     quarter: int
+    reads_packed: bool = False
 
     def words(self) -> tuple[object, ...]:
         """What is asked, as it was meant when it was."""
@@ -116,12 +128,33 @@ class Retold:
     def __init__(self, largest_bytes: int) -> None:
         self._told: Remembered[Told] = Remembered(largest_bytes)
         self._by_asker: Remembered[tuple[object, ...]] = Remembered(_MOST_ASKERS)
+        self._packing: set[tuple[object, ...]] = set()
 
     def known(self, question: Question, principal: Principal) -> Told | None:
         """What this person was told by the same words, where it is written, or is theirs already by its tag."""
         name = self._by_asker.find(_asker(question, principal))
         told = self._told.find(name) if name is not None else None
-        return told if told is None or told.body is not None or tags.names(question.known_tags, told.tag) else None
+        return told if told is None or told.is_written or tags.names(question.known_tags, told.tag) else None
+
+    def to_pack(self, question: Question, principal: Principal) -> tuple[object, ...] | None:
+        """The name of what was told just now, where its next reader may have it packed and nobody is packing it."""
+        name = self._by_asker.find(_asker(question, principal)) if question.reads_packed else None
+        told = self._told.find(name) if name is not None else None
+        if name is None or told is None or len(told.body or b"") < SMALL_BYTES or name in self._packing:
+            return None
+        self._packing.add(name)
+        return name
+
+    def pack(self, name: tuple[object, ...]) -> None:
+        """Keep it packed instead. In a thread, for it takes milliseconds."""
+        try:
+            told = self._told.find(name)
+            if told is not None and told.body is not None:
+                packed = replace(told, body=None, packed=Packed.of(told.body))
+                if self._told.find(name) is told:  # nobody has written another meanwhile
+                    self._keep(name, packed)
+        finally:
+            self._packing.discard(name)
 
     def find(self, question: Question | None, principal: Principal, key: str) -> Told | None:
         """What somebody of the same role was told by the same words, about nobody and of the same rows.
@@ -133,7 +166,7 @@ class Retold:
             return None
         name = (key, principal.role, None, *question.words())
         found = self._told.find(name)
-        if found is not None and found.body is not None:
+        if found is not None and found.is_written:
             self._by_asker.keep(_asker(question, principal), name)
             return found
         return None
@@ -143,10 +176,14 @@ class Retold:
         if question is None:
             return
         name = (key, principal.role, _number(principal) if told.personal else None, *question.words())
-        kept = self._told.find(name) if told.body is None else None
+        kept = self._told.find(name) if not told.is_written else None
         if kept is None or kept.tag != told.tag:
-            self._told.keep(name, told, len(told.body or b"") + 64 * len(told.personal.heard) + 1024)
+            self._keep(name, told)
         self._by_asker.keep(_asker(question, principal), name)
+
+    def _keep(self, name: tuple[object, ...], told: Told) -> None:
+        written = told.body or (told.packed.blocks if told.packed is not None else b"")
+        self._told.keep(name, told, len(written) + 64 * len(told.personal.heard) + 1024)
 
 
 def _asker(question: Question, principal: Principal) -> tuple[object, ...]:

@@ -55,7 +55,7 @@ def bytes_of(freshness: Freshness) -> bytes:
 
 def headers(freshness: Freshness, tag: str | None, *, is_personal: bool) -> dict[str, str]:
     """What goes with an answer, and with the 304 that stands for it."""
-    told = {FRESHNESS: text_of(freshness), "Vary": "Accept, Authorization"}
+    told = {FRESHNESS: text_of(freshness), "Vary": "Accept, Accept-Encoding, Authorization"}
     if tag is not None:
         told |= {"ETag": tag}
     return told if is_personal or tag is None else told | {"Cache-Control": KEPT}

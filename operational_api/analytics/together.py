@@ -4,13 +4,14 @@ It stands before everything else, FastAPI's own layers too, so that an answer wh
 leaves what every answer leaves: security headers, a trace id, a count, a line in the log.
 """
 
+import asyncio
 import time
 
 from starlette.datastructures import State
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contracts import telemetry
-from operational_api.analytics import tags
+from operational_api.analytics import packed, tags
 from operational_api.analytics.freshness import Freshness
 from operational_api.analytics.retold import LARGE_BYTES, Question, Told
 from operational_api.analytics.turns import Turns
@@ -43,6 +44,8 @@ class Together:
                 own.append((b"x-trace-id", traceparent[3:35].encode()))
                 status = await _answer(send, question, heard.told, heard.freshness, own)
                 log_request("GET", question.path, status, (time.perf_counter() - began) * 1000)
+                if status == 200 and (name := self._state.retold.to_pack(question, heard.principal)) is not None:
+                    await asyncio.to_thread(self._state.retold.pack, name)  # the answer is out
                 return
         if heard is not None:
             scope.setdefault("state", {}).update(
@@ -57,13 +60,18 @@ async def _answer(
 ) -> int:
     now = tags.bytes_of(freshness)
     own.append((b"x-plyo-freshness", now))
-    if told.body is None or tags.names(question.known_tags, told.tag):
+    if not told.is_written or tags.names(question.known_tags, told.tag):
         own.extend(one for one in told.headers if one[0] != b"content-type")
         await send({"type": "http.response.start", "status": 304, "headers": own})
         await send({"type": "http.response.body", "body": b""})
         return 304
     own.extend(told.headers)
-    begun, rest = told.begun(freshness), told.body
+    begun, rest = told.begun(freshness), b""
+    if told.packed is not None and question.reads_packed:
+        begun = told.packed.behind(begun)
+        own.append((b"content-encoding", b"deflate"))
+    else:
+        rest = told.rest
     own.append((b"content-length", str(len(begun) + len(rest)).encode()))
     await send({"type": "http.response.start", "status": 200, "headers": own})
     if len(rest) > LARGE_BYTES:
@@ -76,13 +84,15 @@ async def _answer(
 
 def question_of(scope: Scope) -> Question | None:
     """What a request asks; None where it brings no token."""
-    token = accept = known = b""
+    token = accept = known = encodings = b""
     traceparent = None
     for name, value in scope["headers"]:
         if name == b"authorization":
             token = value
         elif name == b"accept":
             accept = value
+        elif name == b"accept-encoding":
+            encodings = value
         elif name == b"if-none-match":
             known = value
         elif name == b"traceparent":
@@ -94,5 +104,5 @@ def question_of(scope: Scope) -> Question | None:
     return Question(
         token=token.decode("latin-1"), path=scope["path"], query=scope["query_string"].decode("latin-1"),
         accept=accept.decode("latin-1"), known_tags=known.decode("latin-1"), address=client[0] if client else "",
-        traceparent=traceparent, quarter=int(_now()) // QUARTER_SECONDS,
+        traceparent=traceparent, quarter=int(_now()) // QUARTER_SECONDS, reads_packed=packed.is_read(encodings),
     )  # fmt: skip

@@ -246,8 +246,8 @@ def _write_out(parameter: BindParameter[Any]) -> None:
     if parameter.required:
         parameter.required = False  # a text is only written out where each has a value, be it none
         return
-    values = parameter.value if parameter.expanding else [parameter.value]
-    parameter.literal_execute = all(isinstance(one, int | str) for one in values)
+    values = list(parameter.value or ()) if parameter.expanding else [parameter.value]
+    parameter.literal_execute = bool(values) and all(isinstance(one, int | str) for one in values)
 
 
 def _turn_of(type_: TypeEngine[Any], dialect: Dialect) -> Turn | None:

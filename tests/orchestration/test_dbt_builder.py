@@ -28,12 +28,15 @@ ASK = (
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment of dbt's processes, and a place for a builder: it and the first of its builds read all models."""
+    """The environment of dbt's processes, and a place for a builder, which keeps the project as it was saved before."""
     folder = tmp_path_factory.mktemp("builder")
     place = folder / "socket"
     told = environment(None, folder / "target") | {
         "DBT_PROJECT_DIR": str(PROJECT), "DBT_PROFILES_DIR": str(PROJECT), dbt_builder.PLACE: str(place),
     }  # fmt: skip
+    saved = _dbt(_without(told), *SEEDS)
+    assert saved.returncode == 0, saved.stdout[-2000:]
+    assert (folder / "target" / "partial_parse.msgpack").exists()
     yield told
     dbt_builder.end(place, how=signal.SIGKILL)
 
@@ -111,8 +114,16 @@ class TestABuild:
         copy = tmp_path / "project"
         shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns("target", "logs"))
         (copy / "seeds" / "one_more.csv").write_text("a\n1\n")
-        assert "plyo.one_more" in _ask(known | {"DBT_PROJECT_DIR": str(copy)}, *SEEDS).stdout
-        assert "plyo.one_more" not in _ask(known, *SEEDS).stdout
+        model = next(copy.rglob("fct_packs.sql"))
+        model.write_text("{{ config(tags=['changed']) }}\n" + model.read_text())
+        asked = ["list", "--select", "resource_type:seed", "tag:changed"]
+        said = _ask(known | {"DBT_PROJECT_DIR": str(copy)}, *asked).stdout
+        assert "plyo.one_more" in said
+        assert ".fct_packs" in said
+        said = _ask(known, *asked).stdout
+        assert "plyo.marketing_spend" in said
+        assert "plyo.one_more" not in said
+        assert ".fct_packs" not in said
 
     def test_is_asked_for_by_nobody_else(self, place):
         assert place.stat().st_mode & 0o077 == 0

@@ -9,6 +9,7 @@ import pytest
 from dbt.clients.jinja import get_rendered
 from dbt.context.macros import MacroNamespace, MacroNamespaceBuilder
 from dbt.graph.selector_methods import QualifiedNameSelectorMethod
+from dbt.task.test import TestResultData, TestRunner
 from dbt_common.clients import agate_helper
 from dbt_common.clients.jinja import MacroFuzzEnvironment, get_environment
 from dbt_common.events.base_types import BaseEvent, EventLevel
@@ -34,6 +35,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (BaseEvent, ["__init__", "__getattr__", "__setattr__"]), (MacroFuzzEnvironment, ["compile"]),
         (MacroNamespace, ["__getitem__"]), (MacroNamespaceBuilder, ["build_namespace"]),
         (QualifiedNameSelectorMethod, ["search"]), (agate_helper, ["build_type_tester"]),
+        (TestRunner, ["execute_data_test"]),
     ]  # fmt: skip
     for owner, names in replaced:
         for name in names:
@@ -168,3 +170,26 @@ class TestColumns:
         assert told() == told() == own
         assert agate_helper.build_type_tester({"a"}) is agate_helper.build_type_tester(["a"])
         assert agate_helper.build_type_tester({"a"}, ()) is not agate_helper.build_type_tester({"a"})
+
+
+@pytest.mark.usefixtures("kept")
+class TestDataTests:
+    LOOKS_AT_NOTHING = "select id from (select cast(null as varchar) as id where false) as no_rows where id is null"
+
+    @pytest.mark.parametrize(
+        ("asked", "other"),
+        [
+            (False, {}), (True, {"fail_calc": "max(n)"}), (True, {"warn_if": ">= 0"}), (True, {"error_if": "= 0"}),
+            (True, {"store_failures": True}), (True, {"compiled_code": "select id from a_mart where id is null"}),
+        ],
+    )  # fmt: skip
+    def test_that_look_at_no_row_are_not_asked_what_they_find(self, monkeypatch, asked, other):
+        found = TestResultData(failures=1, should_warn=True, should_error=True, adapter_response={})
+        monkeypatch.setattr(TestRunner, "execute_data_test", lambda *_: found)
+        dbt_shortcuts._pass_tests_of_no_rows()
+        told = {"fail_calc": "count(*)", "warn_if": "!= 0", "error_if": "!= 0", "store_failures": None} | other
+        code = told.pop("compiled_code", self.LOOKS_AT_NOTHING)
+        test = SimpleNamespace(config=SimpleNamespace(**told), compiled_code=code)
+        answer = TestRunner.execute_data_test(None, test, None)
+        assert (answer is found) == asked
+        assert asked or (answer.failures, answer.should_warn, answer.should_error) == (0, False, False)

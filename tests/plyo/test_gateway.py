@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +45,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.server.seen.append(self.command)
             told = {"by": self.server.name, "path": self.path, "headers": dict(self.headers)}
-            self._answer(200, json.dumps(told | {"padding": "x" * 2000}).encode(), Server="secret/1.0")
+            body, named = json.dumps(told | {"padding": "x" * 2000}).encode(), {"Server": "secret/1.0"}
+            if path.endswith("/packed"):
+                body, named = zlib.compress(body), named | {"Content-Encoding": "deflate"}
+            self._answer(200, body, **named)
 
     do_POST = do_GET
 
@@ -226,6 +230,13 @@ class TestHeaders:
             assert answer.headers["content-encoding"] == "gzip"
             assert json.loads(gzip.decompress(b"".join(answer.iter_raw())))["by"] == "api"
         assert "content-encoding" not in browser.get("/x", headers={"Accept-Encoding": "identity"}).headers
+
+    def test_what_is_packed_already_is_not_packed_again(self, browser: httpx.Client) -> None:
+        asked = {"Accept-Encoding": "gzip, deflate, br, zstd"}
+        with browser.stream("GET", "/api/analytics/packed", headers=asked) as answer:
+            assert answer.headers["content-encoding"] == "deflate"
+            told = json.loads(zlib.decompress(b"".join(answer.iter_raw())))
+        assert (told["by"], told["headers"]["Accept-Encoding"]) == ("analytics", asked["Accept-Encoding"])
 
     def test_strict_transport_is_said_where_it_is_asked_for(self, front: Front, tmp_path: Path) -> None:
         gateway.configure(tmp_path, front.ports, hsts_seconds=31536000)

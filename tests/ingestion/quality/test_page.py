@@ -62,10 +62,15 @@ class TestWrite:
 
     def test_the_pages_before_stay_for_who_reads_them_and_older_ones_go(self, tmp_path: Path) -> None:
         for hour in range(4):
-            page.write(tmp_path, {TABLE: judged({})}, {}, [], now=NOW + timedelta(hours=hour))
+            rows = [{}, *({"status": "hush-hush"},) * hour]
+            page.write(tmp_path, {TABLE: judged(*rows)}, {}, [], now=NOW + timedelta(hours=hour))
         folders = sorted(one.name for one in tmp_path.iterdir() if one.is_dir())
         assert folders == ["20261126T140000000000", "20261126T150000000000"]
-        assert json.loads((tmp_path / page.SUMMARY).read_text())["pages"] == folders[-1]
+        summary = json.loads((tmp_path / page.SUMMARY).read_text())
+        assert summary["pages"] == folders[-1]
+        assert list(summary["tables"][0]["reasons"].values()) == [3]  # and they say what was found last
+        said = [(tmp_path / one / f"{TABLE}.html").read_text() for one in folders]
+        assert ["3 unexpected values found" in one for one in said] == [False, True]
 
 
 class TestLanded:

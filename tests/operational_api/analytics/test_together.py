@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,9 +26,10 @@ from pydantic import SecretStr
 from contracts import warehouse
 from contracts.ids import new_id
 from contracts.relations import RELATIONS
-from operational_api.analytics import answers, together
+from operational_api.analytics import answers, retold, together
 from operational_api.analytics.held import Held
 from operational_api.analytics.lake import Lake
+from operational_api.analytics.packed import Packed
 from operational_api.analytics.query import Query
 from operational_api.analytics.retold import Question
 from operational_api.analytics.settings import AnalyticsSettings
@@ -257,9 +259,44 @@ class TestToldAgain:
             monkeypatch.setattr(module, "LARGE_BYTES", 100)
         new = admin.get(f"{MRR}?zone=UTC")
         without_route(app, monkeypatch)
-        for told in (new, admin.get(MRR)):
+        for told in (new, admin.get(MRR, headers={"Accept-Encoding": "identity"})):
             assert told.json()["points"] == first["points"]
             assert int(told.headers["Content-Length"]) == len(told.content)
+
+    @pytest.mark.parametrize("path", [MRR, CLIENT])
+    def test_who_reads_it_packed_is_told_the_same_packed_once(
+        self, settings: AnalyticsSettings, path: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        app = serve(settings)
+        monkeypatch.setattr(retold, "SMALL_BYTES", 100)
+        who = person(app, "coach", ANNA) if path == CLIENT else person(app, "admin")
+        reads = {"Accept-Encoding": "gzip, deflate"}
+        told = [who.get(path, headers=reads) for _ in range(4)]
+        packed = [one.headers.get("content-encoding") for one in told]
+        assert packed == [None, None, "deflate", "deflate"]  # the second showed that it is told again
+        assert all("Accept-Encoding" in one.headers["Vary"] for one in told)
+        assert len({one.headers["ETag"] for one in told}) == 1
+        bodies = [one.json() | {"freshness": None} for one in told]
+        assert bodies[1:] == bodies[:1] * 3
+        ages = [one.json()["freshness"] == json.loads(one.headers["X-Plyo-Freshness"]) for one in told]
+        assert all(ages)
+        for refused in ("identity", "gzip", "gzip, deflate;q=0", "deflate;q=0.00"):
+            plain = who.get(path, headers={"Accept-Encoding": refused})
+            assert "content-encoding" not in plain.headers
+            assert plain.json() | {"freshness": None} == bodies[0]
+        tag = {"If-None-Match": told[0].headers["ETag"]}
+        again = who.get(path, headers=reads | tag)
+        assert (again.status_code, again.content, again.headers.get("content-encoding")) == (304, b"", None)
+        app.state.lake.close()
+
+    @pytest.mark.parametrize("size", [0, 1, 5551, 5552, 5553, 65_521, 200_000])
+    def test_a_document_packed_behind_any_beginning_is_whole(self, size: int) -> None:
+        rest = bytes(255 - number * number % 7 for number in range(size))
+        packed = Packed.of(rest)
+        for begun in (b"{", b"\xff" * 700, bytes(range(256)) * 20, b"\xff" * 65_535):
+            assert zlib.decompress(packed.behind(begun)) == begun + rest  # which checks its sum
+        with pytest.raises(ValueError, match="no beginning"):
+            packed.behind(bytes(65_536))
 
     def test_connections_close_with_the_loop_that_opened_them(self, app: FastAPI, admin: TestClient) -> None:
         at_once(app, [(admin, MRR)] * 4)
