@@ -29,7 +29,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(
         """
-        delete from scheduling.calendar_entries where booking_id in (select id from scheduling.slots where kind = 'assist');
+        delete from scheduling.calendar_entries
+            where booking_id in (select id from scheduling.slots where kind = 'assist');
         delete from scheduling.slots where kind = 'assist';
         drop index scheduling.ix_slots_assists_id;
         alter table scheduling.slots
