@@ -234,6 +234,13 @@ class TestServe:
         assert other in adding.pids
         assert killed not in adding.pids
 
+    @pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux alone tells kinds of threads apart")
+    def test_a_thread_that_is_woken_interrupts_no_other(self, adding: Served) -> None:
+        assert httpx.post(adding.url, json=[1, 2]).text == "3"
+        kinds = [os.sched_getscheduler(one.id) for pid in adding.pids for one in psutil.Process(pid).threads()]
+        assert len(kinds) > 2
+        assert set(kinds) == {os.SCHED_BATCH}
+
     def test_told_to_end_answers_what_it_was_asked(self, adding: Served) -> None:
         place = ("127.0.0.1", int(adding.url.rpartition(":")[2]))
         with socket.create_connection(place) as half:
