@@ -110,7 +110,7 @@ class Dispatcher:
                 _take_back(row, mark)
                 outgoing.hold(session, row, decision, now)
                 return True
-            if mark is None or mark.is_new:  # of what may have left everything may have
+            if mark is None:
                 outgoing.leave_out(session, row, now)
             row.attempts += 0 if may_double else 1
             try:
@@ -179,6 +179,8 @@ class Dispatcher:
             is_second = not is_new and not way.can_tell
             if is_second and not outgoing.leaves_again(row, told_within=way.tells_within, now=clock.now()):
                 return None
+            if is_new:  # for good, too: of what may have left nobody could tell afterwards what was in it
+                outgoing.leave_out(session, row, clock.now())
             row.in_doubt_since = row.in_doubt_since or clock.now()
             row.attempts += 1
             return _Mark(row.id, is_new, is_second)

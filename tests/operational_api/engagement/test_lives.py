@@ -239,3 +239,16 @@ def sessions(fresh_database: Callable[[], str]) -> Iterator[sessionmaker[Session
 
 def test_messages_are_over_exactly_once(sessions: sessionmaker[Session], channel_settings: ChannelSettings) -> None:
     live(lives(sessions, channel_settings), examples=LIVES, steps=STEPS)
+
+
+def test_what_was_read_before_a_list_left_is_not_in_it_though_the_worker_died(
+    sessions: sessionmaker[Session], channel_settings: ChannelSettings
+) -> None:
+    life = lives(sessions, channel_settings)()
+    life.begin(kind="tells", zone="UTC", has_lists=True)
+    life.news(count=3)
+    life.the_worker_comes_by(mishap="")
+    life.read_in_the_app(pick=0)
+    life.time_passes(minutes=1440)
+    life.the_worker_comes_by(mishap="taken")
+    life.teardown()
