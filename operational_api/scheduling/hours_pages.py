@@ -4,6 +4,7 @@ their sessions.
 Part of `pages`. Admins and lead coaches choose whose.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal
@@ -90,14 +91,9 @@ def add_hours(
         hours = [Hours(one, starts_at, ends_at, valid_from, valid_to or None) for one in dict.fromkeys(weekday)]
         days_off.add_weekly_hours(inside, coach_id=whose, hours=hours, session_minutes=session_minutes, now=now)
 
-    try:
-        if step == "look":
-            effect = days_off.preview(session, change, coach_ids=[whose], now=now)
-            return _page(request, session, principal, whose, week=Looked(sent, effect))
-        with session.begin_nested():
-            change(session)
-    except DomainError as refusal:
-        return _page(request, session, principal, whose, week=Looked(sent, refusal=refusal.detail))
+    looked = _look_or_save(session, change, whose, step=step, sent=sent, now=now)
+    if looked is not None:
+        return _page(request, session, principal, whose, week=looked)
     return redirect(request, _home(principal, whose), flash="Saved. Free sessions follow at once.")
 
 
@@ -133,14 +129,9 @@ def add_day(
                 inside, coach_id=whose, on=first_on, starts_at=hours[0] or None, ends_at=hours[1] or None, now=now
             )
 
-    try:
-        if step == "look":
-            effect = days_off.preview(session, change, coach_ids=[whose], now=now)
-            return _page(request, session, principal, whose, day=Looked(sent, effect))
-        with session.begin_nested():
-            change(session)
-    except DomainError as refusal:
-        return _page(request, session, principal, whose, day=Looked(sent, refusal=refusal.detail))
+    looked = _look_or_save(session, change, whose, step=step, sent=sent, now=now)
+    if looked is not None:
+        return _page(request, session, principal, whose, day=looked)
     return redirect(request, _home(principal, whose), flash="Saved. Free sessions follow at once.")
 
 
@@ -174,6 +165,21 @@ def put_terms(
     return redirect(
         request, _home(principal, whose, kind), flash="Saved. What is booked keeps the terms it was booked on."
     )  # fmt: skip
+
+
+def _look_or_save(
+    session: Session, change: Callable[[Session], None], coach_id: UUID, *, step: Step, sent: dict[str, Any],
+    now: datetime,
+) -> Looked | None:  # fmt: skip
+    """What a change would do, or why it cannot be made; None: it is made."""
+    try:
+        if step == "look":
+            return Looked(sent, days_off.preview(session, change, coach_ids=[coach_id], now=now))
+        with session.begin_nested():
+            change(session)
+    except DomainError as refusal:
+        return Looked(sent, refusal=refusal.detail)
+    return None
 
 
 def _currency(session: Session, coach_id: UUID) -> str:

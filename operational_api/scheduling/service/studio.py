@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import ColumnElement, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -114,23 +114,33 @@ class ClassView:
     assistants: Sequence[Assistant]
 
 
-def list_classes(
-    session: Session, *, coach_id: UUID | None = None, slot_id: UUID | None = None, now: datetime, limit: int = 60
-) -> list[ClassView]:
-    """Classes that have not started, of a coach, with those that they help with, or one by its id, by start. A handful
-    of statements, however many there are."""
+def list_classes(session: Session, *, coach_id: UUID, now: datetime, limit: int = 60) -> list[ClassView]:
+    """Classes that have not started, of a coach and those that they help with, by start. A handful of statements,
+    however many there are."""
+    theirs = or_(Slot.coach_id == coach_id, Slot.id.in_(assistants.helped_by(session, coach_id, since=now)))
+    return _classes(session, theirs, Slot.starts_at > now, Slot.status == "open", now=now, limit=limit)
+
+
+def get_class(session: Session, slot_id: UUID, *, now: datetime) -> ClassView:
+    """One class, whatever its state.
+
+    Raises:
+        ClassNotFound: there is none.
+    """
+    found = _classes(session, Slot.id == slot_id, now=now, limit=1)
+    if not found:
+        raise ClassNotFound
+    return found[0]
+
+
+def _classes(session: Session, *which: ColumnElement[bool], now: datetime, limit: int) -> list[ClassView]:
     query = (
         select(Slot, Location, count_held(now), SessionSeries.rule, Coach.display_name)
         .join(Coach, Coach.id == Slot.coach_id)
         .join(Location, Location.id == Slot.location_id)
         .outerjoin(SessionSeries, SessionSeries.id == Slot.series_id)
-        .where(Slot.kind == "group")
+        .where(Slot.kind == "group", *which)
     )
-    if slot_id is not None:
-        query = query.where(Slot.id == slot_id)
-    elif coach_id is not None:
-        theirs = or_(Slot.coach_id == coach_id, Slot.id.in_(assistants.helped_by(session, coach_id, since=now)))
-        query = query.where(theirs, Slot.starts_at > now, Slot.status == "open")
     rows = session.execute(query.order_by(Slot.starts_at).limit(limit)).tuples().all()
     ids, used = [row[0].id for row in rows], dict[UUID, list[Resource]]()
     pairs = select(SlotResource.slot_id, Resource).join(Resource, Resource.id == SlotResource.resource_id)
@@ -141,18 +151,6 @@ def list_classes(
         ClassView(slot, place, held, rule, used.get(slot.id, []), coach, helpers.get(slot.id, []))
         for slot, place, held, rule, coach in rows
     ]
-
-
-def get_class(session: Session, slot_id: UUID, *, now: datetime) -> ClassView:
-    """One class, whatever its state.
-
-    Raises:
-        ClassNotFound: there is none.
-    """
-    found = list_classes(session, slot_id=slot_id, now=now)
-    if not found:
-        raise ClassNotFound
-    return found[0]
 
 
 def colleagues(session: Session, slot: Slot) -> list[Assistant]:
