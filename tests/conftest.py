@@ -15,10 +15,11 @@ from typing import Any
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
+from operational_api.core.database import make_engine
 from operational_api.migrations import run as migrations
 from plyo.postgres import PostgresServer, free_port
 from tests.asvs import unknown_ids
@@ -136,7 +137,7 @@ def engine(postgres: PostgresServer, template_database: str) -> Iterator[Engine]
     """Engine of a migrated database shared by all tests that roll back."""
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(f"create database plyo_shared template {template_database}")
-    engine = create_engine(sqlalchemy_url(postgres.url("plyo_shared")), connect_args={"options": "-c timezone=UTC"})
+    engine = make_engine(sqlalchemy_url(postgres.url("plyo_shared")), application_name="tests")
     yield engine
     engine.dispose()
 

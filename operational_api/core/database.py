@@ -20,6 +20,7 @@ from contracts.ids import new_id
 from operational_api.core import viewer as viewers
 from operational_api.core.admission import Admission
 from operational_api.core.lines import connecting, has_spoken
+from operational_api.core.prepared import DriverConnection
 from operational_api.core.principal import in_transaction
 from operational_api.core.statements import connection_of
 from operational_api.core.threads import in_a_turn
@@ -69,8 +70,13 @@ def make_engine(url: str, *, application_name: str, pool_size: int = 10) -> Engi
         pool_size: Connections kept open; up to as many again under load.
     """
     engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, connect_args=connecting(application_name))
+    event.listen(engine, "do_connect", _connect)
     event.listen(engine, "checkout", _expect_silence)
     return engine
+
+
+def _connect(_: object, __: object, address: list[Any], named: dict[str, Any]) -> DriverConnection:
+    return DriverConnection.connect(*address, **named)
 
 
 def _expect_silence(_: object, record: ConnectionPoolEntry, *__: object) -> None:

@@ -16,6 +16,7 @@ from functools import cache
 from itertools import chain
 from typing import Any, Generic, TypeVar, cast
 
+import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 from sqlalchemy import (
     ARRAY,
@@ -43,6 +44,8 @@ from sqlalchemy.sql.selectable import TypedReturnsRows
 from sqlalchemy.sql.visitors import cloned_traverse
 from sqlalchemy.types import TypeEngine
 
+from operational_api.core.prepared import Prepared
+
 Row = TypeVar("Row", bound=tuple[Any, ...])
 Entity = TypeVar("Entity")
 Values = Mapping[str, Any]
@@ -63,8 +66,7 @@ class Change:
 
     def do(self, said_to: Session | Connection, values: Values) -> int:
         """Say it, and tell how many rows it changed."""
-        count: int = self._say(said_to, values).rowcount
-        return count
+        return self._say(said_to, values)[1]
 
     async def alone(self, connection: AsyncConnection[Any], values: Values) -> AsyncCursor[Any]:
         """Say it on a connection of the driver's own. Rows are as the driver has them, and so are errors."""
@@ -73,34 +75,30 @@ class Change:
             text = self._text = self._compiled(_ALONE)
         return await connection.execute(text.sql, text.parameters(values), prepare=True)
 
-    def _say(self, said_to: Session | Connection, values: Values) -> Any:
-        """The driver's cursor, once the statement is done."""
+    def _say(self, said_to: Session | Connection, values: Values) -> tuple[list[Any], int, Sequence[int]]:
+        """Rows as the driver has them, how many were found or changed, and the types of their columns."""
         if isinstance(said_to, Session):
             if said_to.autoflush:
                 said_to.flush()
             connection, kept = _said_to(said_to)
         else:
-            connection, kept = said_to, _cursors_of(said_to)
+            connection, kept = said_to, _prepared_on(said_to)
         text = self._text
         if text is None:
             text = self._text = self._compiled(connection.dialect)
         sql, parameters = text.sql, text.parameters(values)
-        cursor = kept.get(self)
-        if cursor is None:
-            cursor = kept[self] = connection.connection.cursor()
+        prepared = kept.get(self)
+        if prepared is None:
+            prepared = kept[self] = Prepared(_driver_of(connection), text.told)
         if connection._has_events or connection.engine._has_events:
             for hear in connection.dispatch.before_cursor_execute:
-                sql, parameters = hear(connection, cursor, sql, parameters, None, False)
+                hear(connection, None, sql, parameters, None, False)
         try:
-            cursor.execute(text.told if sql is text.sql else sql, parameters)
+            rows, count = prepared.say(parameters)
         except BaseException as error:  # noqa: BLE001 - raised again below
-            # What SQLAlchemy does with an error: another class of it, the cursor is closed, and a connection that broke
-            # is thrown away.
-            del kept[self]
-            connection._handle_dbapi_exception(error, sql, parameters, cursor, None)
-        if cursor.rowcount > MOST_KEPT:
-            del kept[self]
-        return cursor
+            # What SQLAlchemy does with an error: another class of it, and a connection that broke is thrown away.
+            connection._handle_dbapi_exception(error, sql, parameters, None, None)
+        return rows, count, prepared.codes
 
     def _compiled(self, dialect: Dialect) -> "_Text":
         return _Text(self._written, dialect)
@@ -130,11 +128,10 @@ class Statement(Change, Generic[Row]):
 
     def all(self, said_to: Session | Connection, values: Values) -> list[Row]:
         """Every row. Who asks for objects says it to a session."""
-        cursor = self._say(said_to, values)
-        rows = cursor.fetchall()
+        rows, _, codes = self._say(said_to, values)
         parts = self._parts
         if parts is None:
-            parts = self._parts = self._read(cursor)
+            parts = self._parts = self._read(codes)
         if not parts:
             return cast("list[Row]", rows)
         session: Any = said_to
@@ -159,10 +156,10 @@ class Statement(Change, Generic[Row]):
             self._asked = [one.type for one in written.exported_columns]
         return _Text(written, dialect)
 
-    def _read(self, cursor: Any) -> "list[_Part]":
+    def _read(self, codes: Sequence[int]) -> "list[_Part]":
         """How its rows become what it asks for; nothing where they are that already."""
         assert self._text is not None  # noqa: S101 - it was said
-        turns, parts, at = _Turns(self._text.dialect, cursor.description), list[_Part](), 0
+        turns, parts, at = _Turns(self._text.dialect, codes), list[_Part](), 0
         for one in self._asked:
             part = _Object(one, at, turns, fresh=self._fresh) if isinstance(one, type) else _Value(one, at, turns)
             parts.append(part)
@@ -182,7 +179,7 @@ def _said_to(session: Session) -> "_SaidTo":
             return known
     connection = session.connection()  # which begins what has begun for the session only, a savepoint as well
     # Kept with the transaction, which knows its session: the other way round neither would go but by the collector.
-    found = vars(_innermost(session))[_SAID_TO] = connection, _cursors_of(connection)
+    found = vars(_innermost(session))[_SAID_TO] = connection, _prepared_on(connection)
     return found
 
 
@@ -190,21 +187,23 @@ def _innermost(session: Session) -> SessionTransaction | None:
     return session.get_nested_transaction() or session.get_transaction()
 
 
-def _cursors_of(connection: Connection) -> dict[Change, Any]:
-    """The driver's cursors, of which a connection keeps one for each statement. One that is told the statement that it
-    said last knows how values are written and rows are read; any other finds it out, a third of the driver's work.
-    """
-    about = connection.info
-    cursors: dict[Change, Any] | None = about.get(_CURSORS)
-    if cursors is None:
-        cursors = about[_CURSORS] = {}
-    return cursors
+def _prepared_on(connection: Connection) -> "_Kept":
+    """Each statement as a connection has it: how values are written and rows are read is found out once."""
+    kept: _Kept | None = connection.info.get(_KEPT)
+    if kept is None:
+        kept = connection.info[_KEPT] = {}
+    return kept
 
 
-_SaidTo = tuple[Connection, dict[Change, Any]]
-_SAID_TO, _CURSORS = "statements_said_to", "statements_cursors"
-MOST_KEPT = 100
-"""Rows of an answer with which a cursor is kept: what it was answered stays with it until it is answered again."""
+def _driver_of(connection: Connection) -> "psycopg.Connection[Any]":
+    found = connection.connection.driver_connection
+    assert isinstance(found, psycopg.Connection)  # noqa: S101 - as `database.make_engine` says
+    return found
+
+
+_Kept = dict[Change, Prepared]
+_SaidTo = tuple[Connection, _Kept]
+_SAID_TO, _KEPT = "statements_said_to", "statements_kept"
 
 
 class _Text:
@@ -271,8 +270,8 @@ def _compile(written: Any, dialect: Dialect, **how: bool) -> SQLCompiler:
 class _Turns:
     """What SQLAlchemy's types make of what the driver answers, by column."""
 
-    def __init__(self, dialect: Dialect, description: Sequence[Any]) -> None:
-        self._dialect, self._codes = dialect, [one.type_code for one in description]
+    def __init__(self, dialect: Dialect, codes: Sequence[int]) -> None:
+        self._dialect, self._codes = dialect, codes
 
     def of(self, type_: TypeEngine[Any], at: int) -> Turn | None:
         turn: Turn | None = type_.dialect_impl(self._dialect).result_processor(self._dialect, self._codes[at])

@@ -1,6 +1,6 @@
 """Statements said by the driver: what the session, its listeners and who asks notice of it, which is nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -14,10 +14,12 @@ from sqlalchemy import (
     Text,
     any_,
     bindparam,
+    delete,
     event,
     func,
     insert,
     literal,
+    literal_column,
     select,
     text,
     update,
@@ -148,26 +150,43 @@ class TestStatement:
             KEYS.all(session, {"principal": "somebody"})
         assert [one.split(" \n")[1].split(" ")[:2] for one in said] == [["FROM", "platform.idempotency_keys"]]
 
-    def test_keeps_its_own_cursor_unless_it_was_answered_much(self, session: Session) -> None:
-        cursors: list[object] = []
-        engine = session.connection().engine
-        rows: Statement[tuple[int]] = Statement(select(func.generate_series(1, bindparam("many", type_=Integer))))
+    def test_is_prepared_once_by_a_connection_and_anew_after_a_rollback(self, other: Session) -> None:
+        many: Statement[tuple[int]] = Statement(select(func.generate_series(1, bindparam("many", type_=Integer))))
 
-        def hear(_: object, cursor: object, *__: object) -> None:
-            cursors.append(cursor)
+        def prepared() -> Sequence[tuple[str, int]]:
+            asked = text(
+                "select name, generic_plans + custom_plans from pg_prepared_statements where statement ~ 's_1'"
+            )
+            return [(name, said) for name, said in other.execute(asked)]
 
-        event.listen(engine, "before_cursor_execute", hear)
-        try:
-            for many in (1, statements.MOST_KEPT + 1, 1, 1):
-                assert len(rows.all(session, {"many": many})) == many
-                assert KEYS.all(session, {"principal": "somebody"}) == []
-        finally:
-            event.remove(engine, "before_cursor_execute", hear)
-        of_rows, of_keys = cursors[::2], cursors[1::2]
-        assert of_rows[0] is of_rows[1] is not of_rows[2]
-        assert of_rows[2] is of_rows[3]
-        assert len(set(map(id, of_keys))) == 1
-        assert of_keys[0] not in of_rows
+        for n in range(8):
+            assert many.all(other, {"many": n}) == [(one,) for one in range(1, n + 1)]
+        ((name, said),) = prepared()
+        assert said == 3  # it was said five times before
+        other.rollback()
+        assert prepared() == []
+        for n in range(8):
+            assert len(many.all(other, {"many": n})) == n
+        ((again, said),) = prepared()
+        assert (again == name, said) == (False, 3)
+        with other.begin_nested() as savepoint:
+            savepoint.rollback()
+        assert len(many.all(other, {"many": 3})) == 3
+
+    def test_is_answered_though_the_driver_took_it_away_for_others(self, other: Session) -> None:
+        asked: list[Statement[tuple[int]]] = [
+            Statement(select(literal_column(str(n)) + bindparam("add", type_=Integer))) for n in range(110)
+        ]
+        for _ in range(7):
+            assert [one.all(other, {"add": 1}) for one in asked] == [[(n + 1,)] for n in range(110)]
+        assert asked[0].all(other, {"add": None}) == [(None,)]  # of another type, to the driver
+
+    def test_has_nothing_left_of_its_answer(self, other: Session) -> None:
+        many: Statement[tuple[int]] = Statement(select(func.generate_series(1, bindparam("many", type_=Integer))))
+        for _ in range(7):
+            many.all(other, {"many": 1000})
+        kept = statements._prepared_on(other.connection())[many]
+        assert kept._driver.pgresult is None
 
     def test_wants_every_value_of_a_row_named(self, session: Session) -> None:
         with pytest.raises(CompileError):
@@ -206,6 +225,58 @@ class TestErrors:
         assert broken.value.connection_invalidated
         other.rollback()
         assert KEYS.all(other, {"principal": "somebody"}) == []
+
+    def test_are_told_of_a_prepared_statement_as_of_any(self, engine: Engine, other: Session) -> None:
+        ended, id_ = Change(insert(Revocation).values(id=bindparam("id"), ended_at=func.now())), new_id()
+        for _ in range(7):
+            assert ended.do(other, {"id": new_id()}) == 1
+        ended.do(other, {"id": id_})
+        with pytest.raises(IntegrityError) as refused, other.begin_nested():
+            ended.do(other, {"id": id_})
+        assert refused.value.orig.diag.constraint_name == "pk_revocations"  # type: ignore[union-attr]
+        pid = other.scalar(select(func.pg_backend_pid()))
+        for _ in range(7):
+            ended.do(other, {"id": new_id()})
+        with engine.connect() as killer:
+            killer.scalar(select(func.pg_terminate_backend(pid, 5000)))
+        with pytest.raises(OperationalError) as broken:
+            ended.do(other, {"id": new_id()})
+        assert broken.value.connection_invalidated
+        other.rollback()
+        assert other.scalar(select(func.count()).select_from(Revocation)) == 0
+
+
+class TestEnd:
+    def test_is_the_commit_of_what_was_said(self, engine: Engine, other: Session) -> None:
+        ended, id_ = Change(insert(Revocation).values(id=bindparam("id"), ended_at=func.now())), new_id()
+        for one in (id_, new_id()):
+            ended.do(other, {"id": one})
+            (other.commit if one == id_ else other.rollback)()
+        other.commit()
+        try:
+            assert other.scalars(select(Revocation.id)).all() == [id_]
+        finally:
+            other.execute(delete(Revocation))
+            other.commit()
+
+    def test_is_refused_where_what_waits_for_it_is(self, engine: Engine) -> None:
+        with engine.connect() as connection:
+            connection.execute(text("create temp table late (n int unique deferrable initially deferred)"))
+            connection.commit()
+            connection.execute(text("insert into late values (1), (1)"))
+            with pytest.raises(IntegrityError):
+                connection.commit()
+            connection.rollback()
+            assert connection.scalar(text("select count(*) from late")) == 0
+
+    def test_is_an_error_where_nobody_answers(self, engine: Engine, other: Session) -> None:
+        pid = other.scalar(select(func.pg_backend_pid()))
+        with engine.connect() as killer:
+            killer.scalar(select(func.pg_terminate_backend(pid, 5000)))
+        with pytest.raises(OperationalError):
+            other.commit()
+        other.rollback()
+        assert other.scalar(select(1)) == 1
 
 
 class TestGet:
