@@ -142,6 +142,12 @@ DEEDS: dict[str, Deed] = {
     "POST /staff/people/{account_id}/gifts": Deed("front_desk", {"account_id": "buyer"}, form={"amount": "5"} | WHY),
     "POST /staff/people/{account_id}/payer": Deed("finance", {"account_id": "buyer"}, form={}),
     "GET /wallet": Deed("buyer"),
+    "POST /staff/invoices/{invoice_id}/credit-notes": Deed(
+        "finance", {"invoice_id": "INVOICE"}, form={"amount_minor": "100"} | WHY
+    ),
+    "POST /staff/invoices/{invoice_id}/refunds": Deed(
+        "finance", {"invoice_id": "PAID_INVOICE"}, form={"payment_id": "PAYMENT", "amount_minor": "100"} | WHY
+    ),
     "POST /api/commerce/refunds": Deed("finance", body=REFUND, is_once=True),
     "POST /api/commerce/refund-requests": Deed("support", body=REFUND),
     "POST /api/commerce/refund-requests/{request_id}/approval": Deed("finance", REQUEST, body={}),
@@ -393,7 +399,8 @@ class Doers:
         )
         difference = findings.Difference("stripe", "wrong_amount", "pi_1", "EUR", ours_minor=100, theirs_minor=90)
         [found] = findings.record(self._session, [difference], now=self._now)
-        self.words |= {"PAYMENT": str(kept.id), "PAID_PAGE": str(page.provider_session_id)}
+        self.words |= {"PAYMENT": str(kept.id), "PAID_INVOICE": str(kept.invoice_id)}
+        self.words |= {"PAID_PAGE": str(page.provider_session_id)}
         self.words |= {"REFUND_REQUEST": str(request.id), "FINDING": str(found)}
 
     def _exceptions(self, stripe: LocalStripe) -> None:

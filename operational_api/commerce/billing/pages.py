@@ -16,7 +16,7 @@ from operational_api.commerce.service import plans, subscriptions
 from operational_api.core.database import DbSession
 from operational_api.core.errors import Invalid
 from operational_api.core.idempotency import IdempotentRoute
-from operational_api.core.policy import Allowed
+from operational_api.core.policy import Allowed, is_allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 from operational_api.web.filters import zone
 from operational_api.web.rendering import redirect, render, time_zone
@@ -124,7 +124,10 @@ def pay(request: Request, invoice_id: UUID, principal: CurrentPrincipal, session
 def show_invoice(request: Request, invoice_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
     """An invoice with its lines and credit notes."""
     found = papers.invoice(session, principal, invoice_id=invoice_id)
-    return render(request, "commerce/invoice.html", paper=found, invoice=found.invoice, one_day=timedelta(days=1))
+    return render(
+        request, "commerce/invoice.html", paper=found, invoice=found.invoice, one_day=timedelta(days=1),
+        can_credit=is_allowed(principal, "commerce.issue_credit_note", papers.resource_of(found.invoice)),
+    )  # fmt: skip
 
 
 @router.get("/invoices/{invoice_id}/file", response_class=Response, dependencies=[Allowed("commerce.read_invoice")])

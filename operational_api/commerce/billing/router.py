@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import Query, Request, Response
 
+from operational_api.commerce import invoice_desk
 from operational_api.commerce.billing.models import CommissionRate, Coupon, CreditNote
 from operational_api.commerce.billing.proration import Mode
 from operational_api.commerce.billing.schemas import (
@@ -41,7 +42,6 @@ from operational_api.commerce.billing.schemas import (
 from operational_api.commerce.billing.service import (
     collection,
     coupons,
-    crediting,
     earnings,
     memberships,
     papers,
@@ -190,11 +190,11 @@ def try_payment(invoice_id: UUID, principal: CurrentPrincipal, session: DbSessio
     dependencies=[Allowed("commerce.issue_credit_note")],
 )
 def create_credit_note(
-    invoice_id: UUID, body: CreditNoteCreate, actor_id: CurrentAccount, session: DbSession
+    invoice_id: UUID, body: CreditNoteCreate, principal: CurrentPrincipal, session: DbSession
 ) -> CreditNote:
     """Ask for less of an open invoice, or for nothing more."""
-    return crediting.credit_open(
-        session, invoice_id=invoice_id, amount_minor=body.amount_minor, reason=body.reason, actor_id=actor_id,
+    return invoice_desk.credit_invoice(
+        session, principal, invoice_id, asked=invoice_desk.Asked(amount_minor=body.amount_minor), reason=body.reason,
         now=datetime.now(UTC),
     )  # fmt: skip
 

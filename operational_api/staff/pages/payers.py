@@ -33,7 +33,7 @@ def paying(session: Session, principal: Principal, customer_id: UUID) -> Paying 
     """It, for who may change it."""
     if not may_principal(principal, SET):
         return None
-    payer_id, paid = commerce.payer_of(session, customer_id), commerce.paid_by(session, customer_id)
+    payer_id, paid = commerce.payer_of(session, customer_id), commerce.paid_for_by(session, customer_id)
     known = identity.people(session, [*paid, payer_id] if payer_id else paid) if payer_id or paid else {}
     return Paying(known.get(payer_id) if payer_id else None, [known[one] for one in paid if one in known])
 

@@ -49,6 +49,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/commerce/refund-requests",
         "POST /api/commerce/refund-requests/{request_id}/withdrawal",
         "POST /staff/people/{account_id}/refunds",
+        "POST /staff/invoices/{invoice_id}/refunds",
         "POST /staff/requests/refunds/{request_id}/withdraw",
     ),
     "commerce.read_differences": ("GET /api/commerce/differences", "GET /api/commerce/disputes", "GET /staff/books"),
@@ -58,7 +59,12 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /staff/books/{finding_id}/resolve",
     ),
     "commerce.close_pay_period": ("POST /api/commerce/commission-statements", "POST /staff/commissions/close"),
-    "commerce.issue_credit_note": ("POST /api/commerce/invoices/{invoice_id}/credit-notes",),
+    "commerce.issue_credit_note": (
+        "POST /api/commerce/invoices/{invoice_id}/credit-notes",
+        "GET /staff/people/{account_id}/invoices",
+        "GET /staff/invoices/{invoice_id}",
+        "POST /staff/invoices/{invoice_id}/credit-notes",
+    ),
     "commerce.decide_parked": (
         "POST /api/commerce/exceptions/invoices/{parked_id}/decision",
         "POST /api/commerce/exceptions/customers/{customer_id}/release",

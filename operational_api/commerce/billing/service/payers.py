@@ -67,8 +67,3 @@ def paid_for_by(session: Session, payer_id: UUID) -> list[UUID]:
 def payer_of(session: Session, customer_id: UUID) -> UUID | None:
     """Who pays for a customer; None: they do."""
     return session.scalar(select(Customer.payer_id).where(Customer.id == customer_id))
-
-
-def paid_by(session: Session, payer_id: UUID) -> list[UUID]:
-    """Whom somebody pays for, besides themselves."""
-    return list(session.scalars(select(Customer.id).where(Customer.payer_id == payer_id).order_by(Customer.id)))
