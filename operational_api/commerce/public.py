@@ -38,7 +38,7 @@ from operational_api.commerce.billing.service.coupons import create as create_co
 from operational_api.commerce.billing.service.coupons import set_taken as set_coupon_taken
 from operational_api.commerce.billing.service.earnings import Earning
 from operational_api.commerce.billing.service.pay_slips import FileFormat
-from operational_api.commerce.billing.service.payers import paid_for_by, payer_of, set_payer
+from operational_api.commerce.billing.service.payers import paid_for_by, payer_of, set_billed_to, set_payer
 from operational_api.commerce.billing.service.pricing import history as price_history
 from operational_api.commerce.billing.service.pricing import members_at, set_price, withdraw_price
 from operational_api.commerce.billing.slips import PaySlip
@@ -77,6 +77,7 @@ from operational_api.commerce.service.catalogue import (
     plan_kept,
 )
 from operational_api.commerce.service.catalogue import set_sold as set_plan_sold
+from operational_api.commerce.service.customers import billed_to
 from operational_api.commerce.settings import SellerSettings
 from operational_api.commerce.wallet_desk import Shown as Wallet
 from operational_api.commerce.wallet_desk import (
@@ -94,17 +95,17 @@ __all__ = [
     "REFUND_DESK", "Asked", "BillingExceptions", "BooksDiffer", "Comparison", "CouponDuration", "Credit",
     "CurrentPlan", "DaysLeft", "FileFormat", "How", "InvoiceSeen", "PaySlip", "PaymentMade", "PlanKind",
     "PlanOffer", "RetellingSeen", "SellerSettings", "Terms", "Wallet", "WalletPart", "Worth", "all_coupons",
-    "ask_retelling", "billing_exceptions", "change_plan", "charge_late_fee", "close_pay_period", "collections",
-    "commission_rates", "commission_statements", "commissions_owed", "comparisons", "contested",
+    "ask_retelling", "billed_to", "billing_exceptions", "change_plan", "charge_late_fee", "close_pay_period",
+    "collections", "commission_rates", "commission_statements", "commissions_owed", "comparisons", "contested",
     "count_billing_exceptions", "create_coupon", "create_plan", "credit_invoice", "currency_of", "current_plan",
     "current_plans", "days_at_studios", "decide_parked_invoice", "differences", "ensure_customer", "every_plan",
     "give_credit", "has_active_plan", "invoice_seen", "invoices_seen", "last_moment", "may_read_wallet",
     "members_at", "pack_sessions_left", "paid_for_by", "pay_not_closed", "pay_slip", "pay_slip_file", "payer_of",
     "payments_of", "plan_kept", "plans_for_sale", "price_history", "reason_of_gift", "release_customer",
-    "request_refund", "resolve_difference", "retellings_made", "return_pack_session", "set_commission_rate",
-    "set_coupon_taken", "set_payer", "set_plan_sold", "set_price", "settle_item", "try_item_again",
-    "undo_settlement", "use_pack_session", "use_session_of_pack", "waive_late_fee", "wallet_of", "wallet_part",
-    "withdraw_price",
+    "request_refund", "resolve_difference", "retellings_made", "return_pack_session", "set_billed_to",
+    "set_commission_rate", "set_coupon_taken", "set_payer", "set_plan_sold", "set_price", "settle_item",
+    "try_item_again", "undo_settlement", "use_pack_session", "use_session_of_pack", "waive_late_fee", "wallet_of",
+    "wallet_part", "withdraw_price",
 ]  # fmt: skip
 
 

@@ -62,6 +62,7 @@ COMING = {"plan_code": "DEARER", "price_id": "COMING_PRICE"}
 A_MONTH = {"name": "Evenings", "kind": "membership", "interval_months": 1}
 MONTHLY = {"name": "Evenings", "interval_months": "1"}
 WHY = {"reason": "Asked at the desk"}
+FIRM = {"billed_to": "Nordlicht GmbH"}
 REFUND = {"payment_id": "PAYMENT", "amount_minor": 100} | WHY
 REQUEST, FINDING = {"request_id": "REFUND_REQUEST"}, {"finding_id": "FINDING"}
 RESOLVED = {"outcome": "accepted", "reason": "A cent of the bank's"}
@@ -141,6 +142,9 @@ DEEDS: dict[str, Deed] = {
     ),
     "POST /staff/people/{account_id}/gifts": Deed("front_desk", {"account_id": "buyer"}, form={"amount": "5"} | WHY),
     "POST /staff/people/{account_id}/payer": Deed("finance", {"account_id": "buyer"}, form={}),
+    "POST /staff/people/{account_id}/billed-to": Deed("finance", {"account_id": "buyer"}, form=FIRM),
+    "PUT /api/commerce/billed-to": Deed("buyer", body=FIRM),
+    "POST /membership/billed-to": Deed("buyer", form=FIRM),
     "GET /wallet": Deed("buyer"),
     "POST /staff/invoices/{invoice_id}/credit-notes": Deed(
         "finance", {"invoice_id": "INVOICE"}, form={"amount_minor": "100"} | WHY

@@ -323,6 +323,7 @@ NOBODYS = {
     "POST /staff/plans/{plan_code}/prices", "POST /staff/plans/{plan_code}/prices/{price_id}/withdrawal",
     "POST /staff/coupons/{coupon_id}/retirement",
     "PUT /api/commerce/customers/{customer_id}/payer", "POST /staff/people/{account_id}/payer",
+    "POST /staff/people/{account_id}/billed-to",
     # what left or not is the business's own doubt
     "POST /api/engagement/undecided-messages/{message_id}/settlement", "POST /staff/messages/{message_id}",
     # what of billing waits for a person is the business's

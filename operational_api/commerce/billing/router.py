@@ -10,6 +10,7 @@ from operational_api.commerce import invoice_desk
 from operational_api.commerce.billing.models import CommissionRate, Coupon, CreditNote
 from operational_api.commerce.billing.proration import Mode
 from operational_api.commerce.billing.schemas import (
+    BilledTo,
     CollectionList,
     CollectionRead,
     CollectionStatus,
@@ -266,6 +267,15 @@ def set_payer(customer_id: UUID, body: PayerSet, actor_id: CurrentAccount, sessi
         session, customer_id=customer_id, payer_id=body.payer_id, actor_id=actor_id, now=datetime.now(UTC)
     )
     return PayerRead(customer_id=row.id, payer_id=row.payer_id)
+
+
+@router.put("/billed-to", dependencies=[Allowed("commerce.buy")])
+def set_billed_to(body: BilledTo, account_id: CurrentAccount, session: DbSession) -> BilledTo:
+    """Address the invoices that one pays from now on to a company."""
+    row = payers.set_billed_to(
+        session, customer_id=account_id, words=body.billed_to or "", actor_id=account_id, now=datetime.now(UTC)
+    )
+    return BilledTo(billed_to=row.billed_to)
 
 
 @router.get("/commission-rates", dependencies=[Allowed("commerce.set_commission")])

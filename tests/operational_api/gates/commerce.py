@@ -14,6 +14,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/commerce/card-pages",
         "POST /membership/card",
         "POST /api/commerce/memberships",
+        "PUT /api/commerce/billed-to",
+        "POST /membership/billed-to",
     ),
     "commerce.change_membership": (
         "POST /api/commerce/subscription/cancellation",
@@ -139,5 +141,9 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /api/commerce/commissions",
         "POST /staff/commissions/rates",
     ),
-    "commerce.set_payer": ("PUT /api/commerce/customers/{customer_id}/payer", "POST /staff/people/{account_id}/payer"),
+    "commerce.set_payer": (
+        "PUT /api/commerce/customers/{customer_id}/payer",
+        "POST /staff/people/{account_id}/payer",
+        "POST /staff/people/{account_id}/billed-to",
+    ),
 }

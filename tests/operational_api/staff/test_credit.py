@@ -1,4 +1,4 @@
-"""What is not owed of an invoice after all: told before, credited or asked back, by who reads it and never their own."""
+"""What is not owed of an invoice: told before, credited or asked back, by who reads it, never their own."""
 
 from datetime import UTC, datetime
 from uuid import UUID
