@@ -62,7 +62,10 @@ def page(
     """What of an invoice can be credited or given back; of what is chosen, what it would do."""
     seen = _seen(session, principal, invoice_id, None)
     if what is not None and seen.refusal is None:
-        minor = amounts.units(amount, exponent(seen.invoice.currency), least=1) if what == "amount" else None
+        try:
+            minor = amounts.units(amount, exponent(seen.invoice.currency), least=1) if what == "amount" else None
+        except DomainError as refusal:
+            return _back(request, invoice_id, refusal.detail, tone="warn")
         seen = _seen(session, principal, invoice_id, commerce.Asked(_position(what), minor, payment))
     people = identity.people(session, {seen.invoice.customer_id, seen.invoice.payer_id or seen.invoice.customer_id})
     return render(

@@ -74,6 +74,8 @@ class TestOpen:
         assert "Still asked for €70.00" in said
         assert session.scalars(select(SessionPack.sessions_refunded)).one() == 1
         assert "more than what is left" in words(finance.get(f"{here}?what=amount&amount=70.01").text)
+        for typed in ("", "0", "ten"):
+            assert "Write amounts as" in words(finance.get(f"{here}?what=amount&amount={typed}").text)
         assert "more than what is left" in words(
             finance.submit(f"{here}/credit-notes", WHY | {"amount_minor": "7001"}).text
         )
