@@ -1,6 +1,6 @@
 """Invoices as the staff's pages show them: what of one may be credited or given back, what that would do, and doing it.
 
-The rules are `billing.service.crediting`, `service.refunds` and `service.approvals`; others come by `commerce.public`.
+The rules are `billing.service.crediting` and `service.refunds`; others come by `commerce.public`.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from operational_api.commerce.billing.service import credit_notes, crediting, pa
 from operational_api.commerce.billing.service.deciders import decider
 from operational_api.commerce.errors import RefundTooLarge
 from operational_api.commerce.models import Invoice, Payment
-from operational_api.commerce.service import approvals, invoices, packs, refunds
+from operational_api.commerce.service import invoices, packs, refunds
 from operational_api.core import audit
 from operational_api.core.errors import DomainError
 from operational_api.core.policy import is_allowed
@@ -164,25 +164,6 @@ def credit_invoice(
 def payments_of(session: Session, customer_id: UUID, *, limit: int) -> list[PaymentMade]:
     """A customer's newest captured payments. The caller decides who may ask."""
     return _payments(session, Payment.customer_id == customer_id, limit=limit)
-
-
-def request_refund(
-    session: Session, *, payment_id: UUID, amount_minor: int | None, reason: str, principal: Principal, now: datetime,
-    customer_id: UUID | None = None, invoice_id: UUID | None = None,
-) -> None:  # fmt: skip
-    """Ask for a refund of a payment; somebody else decides.
-
-    Args:
-        amount_minor: None for all that is left.
-        customer_id: Whose payment it has to be, and `invoice_id` of which invoice; None for any.
-
-    Raises:
-        PaymentNotFound, PaymentNotRefundable, RefundTooLarge, RefundAskedAlready, OwnRefundRequest.
-    """
-    approvals.request_refund(
-        session, payment_id=payment_id, customer_id=customer_id, invoice_id=invoice_id, amount_minor=amount_minor,
-        reason=reason, principal=principal, now=now,
-    )  # fmt: skip
 
 
 def _payments(session: Session, whose: ColumnElement[bool], *, limit: int | None = None) -> list[PaymentMade]:

@@ -53,7 +53,6 @@ from operational_api.commerce.invoice_desk import (
     invoice_seen,
     invoices_seen,
     payments_of,
-    request_refund,
 )
 from operational_api.commerce.lots import last_moment
 from operational_api.commerce.models import Plan, Subscription
@@ -67,6 +66,7 @@ from operational_api.commerce.service import (
     reconciliation,
     retellings,
 )
+from operational_api.commerce.service.approvals import request_refund
 from operational_api.commerce.service.catalogue import (
     DaysLeft,
     PlanKind,
