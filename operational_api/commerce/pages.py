@@ -9,7 +9,16 @@ from fastapi.responses import HTMLResponse
 
 from operational_api.commerce import wallet_pages
 from operational_api.commerce.billing import pages as billing
-from operational_api.commerce.billing.service import collection, fees, giving_back, leaving, memberships, plan_changes
+from operational_api.commerce.billing.service import (
+    collection,
+    fees,
+    giving_back,
+    leaving,
+    memberships,
+    payers,
+    people,
+    plan_changes,
+)
 from operational_api.commerce.errors import CheckoutNotFound, CheckoutNotPaid, CheckoutUnknown, ProviderUnavailable
 from operational_api.commerce.models import Customer
 from operational_api.commerce.providers.dependencies import AllProviders, Provider
@@ -160,6 +169,7 @@ def show_membership(
         card: They come back from the page for another card.
     """
     rows, following = invoices.invoices_of(session, customer_id=customer_id, limit=INVOICES_SHOWN, cursor=cursor)
+    paid_for = payers.paid_for_by(session, customer_id)
     return render(
         request,
         "commerce/membership.html",
@@ -173,6 +183,8 @@ def show_membership(
         credits=giving_back.waiting_for(session, customer_id),
         handed_over=leaving.handed_over_to(session, customer_id),
         payer=session.get(Customer, customer_id),
+        paid_for=paid_for,
+        names=people.names(session, {*paid_for, *(row.customer_id for row in rows)}),
         top_ups=wallets.top_ups_among(session, [row.id for row in rows]),
         wallets=wallets.standing(session, customer_id, datetime.now(UTC)),
         fee_wait=fees.WAIT,

@@ -11,7 +11,7 @@ from operational_api.commerce.billing.documents import Document
 from operational_api.commerce.billing.service import papers
 from operational_api.commerce.settings import SellerSettings
 from operational_api.core.objects import ObjectStore
-from operational_api.core.personal import BOOKS, Contributed, Emptied, Person, PersonalFile, given
+from operational_api.core.personal import BOOKS, Contributed, Emptied, Kept, Person, PersonalFile, given
 
 
 def _papers(session: Session, person: Person) -> Sequence[PersonalFile]:
@@ -25,6 +25,7 @@ def _drawn(document: Document, seller: SellerSettings, _: ObjectStore, __: Seale
     return iter([documents.render(document, seller)])
 
 
+ADDRESSED = Kept("books, which the law has the business keep with whom each invoice was addressed to")
 PERSONAL = [
     Contributed(
         "commerce",
@@ -36,10 +37,10 @@ PERSONAL = [
             "commission_statements": given("coach_id", BOOKS, omit="closed_by"),
             "coupon_redemptions": given("customer_id", BOOKS, named="coupon_id:code"),
             "credit_notes": given("customer_id", BOOKS, through="invoice_id"),
-            "customers": given("id", BOOKS),
+            "customers": given("id", Emptied({"billed_to": None})),
             "disputes": given("customer_id", BOOKS),
             "invoice_lines": given(closing=BOOKS, through="invoice_id"),
-            "invoices": given("customer_id payer_id", BOOKS),
+            "invoices": given("customer_id payer_id", ADDRESSED),
             "ledger_lines": given("customer_id", BOOKS),
             "parked_invoices": given("customer_id payer_id", BOOKS, omit="decided_by decision_reason"),
             "payments": given("customer_id", BOOKS, through="invoice_id"),

@@ -38,26 +38,35 @@ from operational_api.commerce.billing.service.coupons import create as create_co
 from operational_api.commerce.billing.service.coupons import set_taken as set_coupon_taken
 from operational_api.commerce.billing.service.earnings import Earning
 from operational_api.commerce.billing.service.pay_slips import FileFormat
-from operational_api.commerce.billing.service.payers import paid_by, payer_of, set_payer
+from operational_api.commerce.billing.service.payers import paid_for_by, payer_of, set_billed_to, set_payer
 from operational_api.commerce.billing.service.pricing import history as price_history
 from operational_api.commerce.billing.service.pricing import members_at, set_price, withdraw_price
 from operational_api.commerce.billing.slips import PaySlip
 from operational_api.commerce.desks import REFUND_DESK
 from operational_api.commerce.differences import WORDS
+from operational_api.commerce.invoice_desk import (
+    Asked,
+    Credit,
+    InvoiceSeen,
+    PaymentMade,
+    credit_invoice,
+    invoice_seen,
+    invoices_seen,
+    payments_of,
+)
 from operational_api.commerce.lots import last_moment
-from operational_api.commerce.models import Payment, Plan, Subscription
+from operational_api.commerce.models import Plan, Subscription
 from operational_api.commerce.schemas import DisputeRead
 from operational_api.commerce.service import (
-    approvals,
     customers,
     disputes,
     findings,
     packs,
     plans,
     reconciliation,
-    refunds,
     retellings,
 )
+from operational_api.commerce.service.approvals import request_refund
 from operational_api.commerce.service.catalogue import (
     DaysLeft,
     PlanKind,
@@ -68,6 +77,7 @@ from operational_api.commerce.service.catalogue import (
     plan_kept,
 )
 from operational_api.commerce.service.catalogue import set_sold as set_plan_sold
+from operational_api.commerce.service.customers import billed_to
 from operational_api.commerce.settings import SellerSettings
 from operational_api.commerce.wallet_desk import Shown as Wallet
 from operational_api.commerce.wallet_desk import (
@@ -82,18 +92,20 @@ from operational_api.core.principal import Principal
 from operational_api.core.statements import Statement
 
 __all__ = [
-    "REFUND_DESK", "BillingExceptions", "BooksDiffer", "Comparison", "CouponDuration", "CurrentPlan", "DaysLeft",
-    "FileFormat", "How", "PaySlip", "PaymentMade", "PlanKind", "PlanOffer", "RetellingSeen", "SellerSettings", "Terms",
-    "Wallet", "WalletPart", "Worth", "all_coupons", "ask_retelling", "billing_exceptions", "change_plan",
-    "charge_late_fee", "close_pay_period", "collections", "commission_rates", "commission_statements",
-    "commissions_owed", "comparisons", "contested", "count_billing_exceptions", "create_coupon", "create_plan",
-    "currency_of", "current_plan", "current_plans", "days_at_studios", "decide_parked_invoice", "differences",
-    "ensure_customer", "every_plan", "give_credit", "has_active_plan", "last_moment", "may_read_wallet", "members_at",
-    "pack_sessions_left", "paid_by", "pay_not_closed", "pay_slip", "pay_slip_file", "payer_of", "payments_of",
-    "plan_kept", "plans_for_sale", "price_history", "reason_of_gift", "release_customer", "request_refund",
-    "resolve_difference", "retellings_made", "return_pack_session", "set_commission_rate", "set_coupon_taken",
-    "set_payer", "set_plan_sold", "set_price", "settle_item", "try_item_again", "undo_settlement", "use_pack_session",
-    "use_session_of_pack", "waive_late_fee", "wallet_of", "wallet_part", "withdraw_price",
+    "REFUND_DESK", "Asked", "BillingExceptions", "BooksDiffer", "Comparison", "CouponDuration", "Credit",
+    "CurrentPlan", "DaysLeft", "FileFormat", "How", "InvoiceSeen", "PaySlip", "PaymentMade", "PlanKind",
+    "PlanOffer", "RetellingSeen", "SellerSettings", "Terms", "Wallet", "WalletPart", "Worth", "all_coupons",
+    "ask_retelling", "billed_to", "billing_exceptions", "change_plan", "charge_late_fee", "close_pay_period",
+    "collections", "commission_rates", "commission_statements", "commissions_owed", "comparisons", "contested",
+    "count_billing_exceptions", "create_coupon", "create_plan", "credit_invoice", "currency_of", "current_plan",
+    "current_plans", "days_at_studios", "decide_parked_invoice", "differences", "ensure_customer", "every_plan",
+    "give_credit", "has_active_plan", "invoice_seen", "invoices_seen", "last_moment", "may_read_wallet",
+    "members_at", "pack_sessions_left", "paid_for_by", "pay_not_closed", "pay_slip", "pay_slip_file", "payer_of",
+    "payments_of", "plan_kept", "plans_for_sale", "price_history", "reason_of_gift", "release_customer",
+    "request_refund", "resolve_difference", "retellings_made", "return_pack_session", "set_billed_to",
+    "set_commission_rate", "set_coupon_taken", "set_payer", "set_plan_sold", "set_price", "settle_item",
+    "try_item_again", "undo_settlement", "use_pack_session", "use_session_of_pack", "waive_late_fee", "wallet_of",
+    "wallet_part", "withdraw_price",
 ]  # fmt: skip
 
 
@@ -254,53 +266,6 @@ def take_back_pack(
     return sales.take_back(
         session, pack_id=pack_id, sold_at=sold_at, sessions=sessions, reason="Sold by mistake", actor_id=actor_id,
         now=now,
-    )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class PaymentMade:
-    """A payment that was captured. `left_minor` is what can be given back, to `provider`: `wallet` and `gift` are the
-    customer's wallet."""
-
-    payment_id: UUID
-    captured_at: datetime
-    amount_minor: int
-    left_minor: int
-    currency: str
-    provider: str
-
-
-def payments_of(session: Session, customer_id: UUID, *, limit: int) -> list[PaymentMade]:
-    """A customer's newest captured payments. The caller decides who may ask."""
-    rows = session.scalars(
-        select(Payment)
-        .where(Payment.customer_id == customer_id, Payment.captured_at.is_not(None))
-        .order_by(Payment.captured_at.desc(), Payment.id.desc())
-        .limit(limit)
-    ).all()
-    return [
-        PaymentMade(row.id, row.captured_at, row.amount_minor, left, row.currency, row.provider)
-        for row in rows
-        if row.captured_at is not None
-        for left in (refunds.left_minor(session, row),)
-    ]
-
-
-def request_refund(
-    session: Session, *, payment_id: UUID, customer_id: UUID, amount_minor: int | None, reason: str,
-    principal: Principal, now: datetime,
-) -> None:  # fmt: skip
-    """Ask for a refund of one of a customer's payments; somebody else decides.
-
-    Args:
-        amount_minor: None for all that is left.
-
-    Raises:
-        PaymentNotFound, PaymentNotRefundable, RefundTooLarge, RefundAskedAlready, OwnRefundRequest.
-    """
-    approvals.request_refund(
-        session, payment_id=payment_id, customer_id=customer_id, amount_minor=amount_minor, reason=reason,
-        principal=principal, now=now,
     )  # fmt: skip
 
 

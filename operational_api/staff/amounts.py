@@ -14,17 +14,17 @@ class NoSuchNumber(Invalid):
     """Write days, sessions and months as whole numbers above nothing, and leave a field empty where there are none."""
 
 
-def units(text: str, places: int) -> int:
+def units(text: str, places: int, *, least: int = 0) -> int:
     """Whole minor units: with two places "25.50" is 2550.
 
     Raises:
-        NoSuchAmount: no number, below nothing, or of more places than there are.
+        NoSuchAmount: no number, below `least`, or of more places than there are.
     """
     try:
         found = Decimal(text.strip()).scaleb(places)
     except InvalidOperation as error:
         raise NoSuchAmount from error
-    if not found.is_finite() or found != found.to_integral_value() or not 0 <= found < 10**12:
+    if not found.is_finite() or found != found.to_integral_value() or not least <= found < 10**12:
         raise NoSuchAmount
     return int(found)
 

@@ -8,6 +8,7 @@ ACTIONS: dict[str, str] = {
     "commerce.decide_parked": "decided about billing that was stopped",
     "commerce.give_credit": "gave a customer something to spend",
     "commerce.read_wallet": "saw a wallet",
+    "commerce.set_billed_to": "changed whom invoices are addressed to",
     "commerce.set_payer": "changed who pays for somebody",
     "commerce.settle_waiting": "settled a charge or a credit",
     "compliance.check_events": "had the record of events looked at",

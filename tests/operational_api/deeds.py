@@ -62,6 +62,7 @@ COMING = {"plan_code": "DEARER", "price_id": "COMING_PRICE"}
 A_MONTH = {"name": "Evenings", "kind": "membership", "interval_months": 1}
 MONTHLY = {"name": "Evenings", "interval_months": "1"}
 WHY = {"reason": "Asked at the desk"}
+FIRM = {"billed_to": "Nordlicht GmbH"}
 REFUND = {"payment_id": "PAYMENT", "amount_minor": 100} | WHY
 REQUEST, FINDING = {"request_id": "REFUND_REQUEST"}, {"finding_id": "FINDING"}
 RESOLVED = {"outcome": "accepted", "reason": "A cent of the bank's"}
@@ -141,7 +142,16 @@ DEEDS: dict[str, Deed] = {
     ),
     "POST /staff/people/{account_id}/gifts": Deed("front_desk", {"account_id": "buyer"}, form={"amount": "5"} | WHY),
     "POST /staff/people/{account_id}/payer": Deed("finance", {"account_id": "buyer"}, form={}),
+    "POST /staff/people/{account_id}/billed-to": Deed("finance", {"account_id": "buyer"}, form=FIRM),
+    "PUT /api/commerce/billed-to": Deed("buyer", body=FIRM),
+    "POST /membership/billed-to": Deed("buyer", form=FIRM),
     "GET /wallet": Deed("buyer"),
+    "POST /staff/invoices/{invoice_id}/credit-notes": Deed(
+        "finance", {"invoice_id": "INVOICE"}, form={"amount_minor": "100"} | WHY
+    ),
+    "POST /staff/invoices/{invoice_id}/refunds": Deed(
+        "finance", {"invoice_id": "PAID_INVOICE"}, form={"payment_id": "PAYMENT", "amount_minor": "100"} | WHY
+    ),
     "POST /api/commerce/refunds": Deed("finance", body=REFUND, is_once=True),
     "POST /api/commerce/refund-requests": Deed("support", body=REFUND),
     "POST /api/commerce/refund-requests/{request_id}/approval": Deed("finance", REQUEST, body={}),
@@ -393,7 +403,8 @@ class Doers:
         )
         difference = findings.Difference("stripe", "wrong_amount", "pi_1", "EUR", ours_minor=100, theirs_minor=90)
         [found] = findings.record(self._session, [difference], now=self._now)
-        self.words |= {"PAYMENT": str(kept.id), "PAID_PAGE": str(page.provider_session_id)}
+        self.words |= {"PAYMENT": str(kept.id), "PAID_INVOICE": str(kept.invoice_id)}
+        self.words |= {"PAID_PAGE": str(page.provider_session_id)}
         self.words |= {"REFUND_REQUEST": str(request.id), "FINDING": str(found)}
 
     def _exceptions(self, stripe: LocalStripe) -> None:

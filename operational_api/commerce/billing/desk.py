@@ -10,13 +10,16 @@ from typing import Literal
 from uuid import UUID
 
 from fastapi import Request
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from operational_api.commerce.billing.models import BillingItem
 from operational_api.commerce.billing.service import decisions, stuck_top_ups, waiting
 from operational_api.commerce.billing.service.waiting import After, How
-from operational_api.commerce.models import Invoice, WalletMovement
+from operational_api.commerce.models import Invoice, WalletCredit, WalletMovement
+from operational_api.commerce.providers import Providers
 from operational_api.commerce.providers.dependencies import payment_providers
+from operational_api.commerce.service import wallets
 from operational_api.core import paging
 from operational_api.core.principal import Principal
 
@@ -169,6 +172,40 @@ def count_billing_exceptions(session: Session, now: datetime) -> int:
     return waiting.count(session, now)
 
 
+class _Charge:
+    """A charge or a credit, by its id."""
+
+    def settle(self, session: Session, id_: UUID, how: How, why: str, principal: Principal, now: datetime) -> Settled:
+        row = waiting.settle(session, item_id=id_, how=how, reason=why, principal=principal, now=now)
+        return _of_item(row)
+
+    def try_again(self, cards: Providers, session: Session, id_: UUID, principal: Principal, now: datetime) -> bool:
+        return waiting.try_again(session, cards.that_give_back, item_id=id_, principal=principal, now=now)
+
+    def undo(self, session: Session, id_: UUID, principal: Principal, now: datetime) -> None:
+        waiting.undo(session, item_id=id_, principal=principal, now=now)
+
+
+class _TopUp:
+    """What was paid into a wallet, by its id."""
+
+    def settle(self, session: Session, id_: UUID, how: How, why: str, principal: Principal, now: datetime) -> Settled:
+        moved = stuck_top_ups.settle(session, credit_id=id_, how=how, reason=why, principal=principal, now=now)
+        return _of_top_up(moved)
+
+    def try_again(self, cards: Providers, session: Session, id_: UUID, principal: Principal, now: datetime) -> bool:
+        return stuck_top_ups.try_again(session, cards.by_name, credit_id=id_, principal=principal, now=now)
+
+    def undo(self, session: Session, id_: UUID, principal: Principal, now: datetime) -> None:
+        stuck_top_ups.undo(session, credit_id=id_, principal=principal, now=now)
+
+
+def _what_is(session: Session, id_: UUID) -> _Charge | _TopUp:
+    """What kind of thing an id is; of nothing that is known, a charge, which then does not wait."""
+    is_top_up = exists().where(WalletCredit.id == id_, WalletCredit.kind == wallets.PAID)
+    return _TopUp() if session.scalar(select(is_top_up)) else _Charge()
+
+
 def settle_item(
     session: Session, item_id: UUID, *, how: How, reason: str, principal: Principal, now: datetime
 ) -> Settled:
@@ -177,11 +214,7 @@ def settle_item(
     Raises:
         NotWaiting, NotSettledSo, OwnMoney.
     """
-    if stuck_top_ups.is_top_up(session, item_id):
-        moved = stuck_top_ups.settle(session, credit_id=item_id, how=how, reason=reason, principal=principal, now=now)
-        return _of_top_up(moved)
-    row = waiting.settle(session, item_id=item_id, how=how, reason=reason, principal=principal, now=now)
-    return _of_item(row)
+    return _what_is(session, item_id).settle(session, item_id, how, reason, principal, now)
 
 
 def try_item_again(request: Request, session: Session, item_id: UUID, *, principal: Principal, now: datetime) -> bool:
@@ -190,11 +223,7 @@ def try_item_again(request: Request, session: Session, item_id: UUID, *, princip
     Raises:
         NotWaiting, OwnMoney.
     """
-    if stuck_top_ups.is_top_up(session, item_id):
-        cards = payment_providers(request).by_name
-        return stuck_top_ups.try_again(session, cards, credit_id=item_id, principal=principal, now=now)
-    providers = payment_providers(request).that_give_back
-    return waiting.try_again(session, providers, item_id=item_id, principal=principal, now=now)
+    return _what_is(session, item_id).try_again(payment_providers(request), session, item_id, principal, now)
 
 
 def undo_settlement(session: Session, item_id: UUID, *, principal: Principal, now: datetime) -> None:
@@ -203,10 +232,7 @@ def undo_settlement(session: Session, item_id: UUID, *, principal: Principal, no
     Raises:
         NotWaiting, OwnMoney.
     """
-    if stuck_top_ups.is_top_up(session, item_id):
-        stuck_top_ups.undo(session, credit_id=item_id, principal=principal, now=now)
-        return
-    waiting.undo(session, item_id=item_id, principal=principal, now=now)
+    _what_is(session, item_id).undo(session, item_id, principal, now)
 
 
 def decide_parked_invoice(

@@ -24,6 +24,7 @@ class Document:
 
     Args:
         title: Invoice, or Credit note.
+        addressee: A name; `address` is the lines below it, or nothing.
         facts: Pairs of a label and a value, such as the due day or the number that a credit note is about.
         total_label: What the sum is: Total due, Paid, Credited.
     """
@@ -41,6 +42,7 @@ class Document:
     tax_minor: int
     total_label: str
     note: str = ""
+    address: str = ""
 
 
 @cache
@@ -89,6 +91,8 @@ def text(pdf: FPDF, words: str, *, size: float = 10, style: str = "", colour: tu
 def _head(pdf: FPDF, document: Document) -> None:
     text(pdf, "To", size=9, colour=SOFT)
     text(pdf, document.addressee, size=12, style="B")
+    if document.address:
+        text(pdf, document.address, colour=SOFT)
     if document.about:
         text(pdf, f"for {document.about}", colour=SOFT)
     pdf.ln(10)

@@ -10,13 +10,13 @@ from fastapi.responses import HTMLResponse
 from operational_api.commerce.billing.periods import add_months, days_after
 from operational_api.commerce.billing.proration import Mode
 from operational_api.commerce.billing.router import pdf, seller
-from operational_api.commerce.billing.service import collection, memberships, papers, plan_changes
+from operational_api.commerce.billing.service import collection, memberships, papers, payers, plan_changes
 from operational_api.commerce.schemas import NO_NUL
 from operational_api.commerce.service import plans, subscriptions
 from operational_api.core.database import DbSession
 from operational_api.core.errors import Invalid
 from operational_api.core.idempotency import IdempotentRoute
-from operational_api.core.policy import Allowed
+from operational_api.core.policy import Allowed, is_allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 from operational_api.web.filters import zone
 from operational_api.web.rendering import redirect, render, time_zone
@@ -120,11 +120,26 @@ def pay(request: Request, invoice_id: UUID, principal: CurrentPrincipal, session
     return redirect(request, "/membership", flash="We are trying your card now. Look again in a minute.")
 
 
+@router.post("/membership/billed-to", dependencies=[Allowed("commerce.buy")])
+def set_billed_to(
+    request: Request,
+    customer_id: CurrentAccount,
+    session: DbSession,
+    billed_to: Annotated[str, Form(max_length=400, pattern=NO_NUL)] = "",
+) -> Response:
+    """Address the invoices that one pays from now on to a company."""
+    payers.set_billed_to(session, customer_id=customer_id, words=billed_to, actor_id=customer_id, now=datetime.now(UTC))
+    return redirect(request, "/membership", flash="Saved. It is on your invoices from now on.")
+
+
 @router.get("/invoices/{invoice_id}", response_class=HTMLResponse, dependencies=[Allowed("commerce.read_invoice")])
 def show_invoice(request: Request, invoice_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
     """An invoice with its lines and credit notes."""
     found = papers.invoice(session, principal, invoice_id=invoice_id)
-    return render(request, "commerce/invoice.html", paper=found, invoice=found.invoice, one_day=timedelta(days=1))
+    return render(
+        request, "commerce/invoice.html", paper=found, invoice=found.invoice, one_day=timedelta(days=1),
+        can_credit=is_allowed(principal, "commerce.issue_credit_note", papers.resource_of(found.invoice)),
+    )  # fmt: skip
 
 
 @router.get("/invoices/{invoice_id}/file", response_class=Response, dependencies=[Allowed("commerce.read_invoice")])

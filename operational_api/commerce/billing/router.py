@@ -6,9 +6,11 @@ from uuid import UUID
 
 from fastapi import Query, Request, Response
 
+from operational_api.commerce import invoice_desk
 from operational_api.commerce.billing.models import CommissionRate, Coupon, CreditNote
 from operational_api.commerce.billing.proration import Mode
 from operational_api.commerce.billing.schemas import (
+    BilledTo,
     CollectionList,
     CollectionRead,
     CollectionStatus,
@@ -41,7 +43,6 @@ from operational_api.commerce.billing.schemas import (
 from operational_api.commerce.billing.service import (
     collection,
     coupons,
-    crediting,
     earnings,
     memberships,
     papers,
@@ -190,11 +191,11 @@ def try_payment(invoice_id: UUID, principal: CurrentPrincipal, session: DbSessio
     dependencies=[Allowed("commerce.issue_credit_note")],
 )
 def create_credit_note(
-    invoice_id: UUID, body: CreditNoteCreate, actor_id: CurrentAccount, session: DbSession
+    invoice_id: UUID, body: CreditNoteCreate, principal: CurrentPrincipal, session: DbSession
 ) -> CreditNote:
     """Ask for less of an open invoice, or for nothing more."""
-    return crediting.credit_open(
-        session, invoice_id=invoice_id, amount_minor=body.amount_minor, reason=body.reason, actor_id=actor_id,
+    return invoice_desk.credit_invoice(
+        session, principal, invoice_id, asked=invoice_desk.Asked(amount_minor=body.amount_minor), reason=body.reason,
         now=datetime.now(UTC),
     )  # fmt: skip
 
@@ -266,6 +267,15 @@ def set_payer(customer_id: UUID, body: PayerSet, actor_id: CurrentAccount, sessi
         session, customer_id=customer_id, payer_id=body.payer_id, actor_id=actor_id, now=datetime.now(UTC)
     )
     return PayerRead(customer_id=row.id, payer_id=row.payer_id)
+
+
+@router.put("/billed-to", dependencies=[Allowed("commerce.buy")])
+def set_billed_to(body: BilledTo, account_id: CurrentAccount, session: DbSession) -> BilledTo:
+    """Address the invoices that one pays from now on to a company."""
+    row = payers.set_billed_to(
+        session, customer_id=account_id, words=body.billed_to or "", actor_id=account_id, now=datetime.now(UTC)
+    )
+    return BilledTo(billed_to=row.billed_to)
 
 
 @router.get("/commission-rates", dependencies=[Allowed("commerce.set_commission")])

@@ -117,6 +117,7 @@ class InvoiceDetail(InvoiceRead):
 
     customer_id: UUID
     payer_id: UUID | None
+    billed_to: str | None
     lines: list[LineRead]
     credit_notes: list[CreditNoteRead]
     wallet_minor: int
@@ -126,6 +127,7 @@ class InvoiceDetail(InvoiceRead):
         """An invoice and what belongs to it as the API shows it."""
         return cls(
             **InvoiceRead.of(invoice).model_dump(), customer_id=invoice.customer_id, payer_id=invoice.payer_id,
+            billed_to=invoice.billed_to,
             lines=_lines(lines), credit_notes=[CreditNoteRead.model_validate(one) for one in notes],
             wallet_minor=wallet_minor,
         )  # fmt: skip
@@ -283,6 +285,13 @@ class PayerRead(BaseModel):
 
     customer_id: UUID
     payer_id: UUID | None
+
+
+class BilledTo(BaseModel):
+    """What invoices are addressed to instead of a person's name, on a line each: a company, where it sits, its tax
+    number. None: the name."""
+
+    billed_to: Annotated[str, StringConstraints(max_length=400, pattern=NO_NUL)] | None
 
 
 class CommissionRateCreate(BaseModel):

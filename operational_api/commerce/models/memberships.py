@@ -13,8 +13,9 @@ from operational_api.core.database import AmountMinor, Base, Currency, Id, Requi
 class Customer(Base):
     """An account as a payer. Where `payer_id` is set, that account pays instead: a parent, an employer.
 
-    While it is parked no money of it moves by itself. `books_off_minor` is by how much its books are known to be off:
-    for as much it is not parked again.
+    `billed_to` is what its invoices are addressed to instead of the person's name, on a line each: a company, its
+    address, its tax number. While it is parked no money of it moves by itself. `books_off_minor` is by how much its
+    books are known to be off: for as much it is not parked again.
     """
 
     __tablename__ = "customers"
@@ -32,6 +33,7 @@ class Customer(Base):
     parked_at: Mapped[datetime | None]
     parked_reason: Mapped[str | None] = mapped_column(String(20))
     books_off_minor: Mapped[AmountMinor] = mapped_column(server_default="0")
+    billed_to: Mapped[str | None] = mapped_column(String(400))
 
 
 class Subscription(Base):

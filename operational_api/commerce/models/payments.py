@@ -15,8 +15,9 @@ from operational_api.core.database import AmountMinor, Base, Currency, Id, Requi
 class Invoice(Base):
     """A demand for money. `status`: open, paid, void, uncollectible. `total = subtotal + tax`.
 
-    A trigger refuses any change of what was issued: number, whose it is, amounts, period. Ours are numbered without a
-    gap in a `series`; a provider's keep its number. `customer_id` is whom it is about, `payer_id` who else pays.
+    A trigger refuses any change of what was issued: number, whose it is and to whom, amounts, period. Ours are numbered
+    without a gap in a `series`; a provider's keep its number. `customer_id` is whom it is about, `payer_id` who else
+    pays, `billed_to` to whom the payer had it addressed then.
     """
 
     __tablename__ = "invoices"
@@ -45,6 +46,7 @@ class Invoice(Base):
     series: Mapped[str | None] = mapped_column(String(20))
     sequence: Mapped[int | None]
     payer_id: Mapped[UUID | None] = mapped_column(ForeignKey(Customer.id), index=True)
+    billed_to: Mapped[str | None] = mapped_column(String(400))
 
 
 class Payment(Base):

@@ -71,13 +71,13 @@ def require_small(session: Session, *, payment_id: UUID, amount_minor: int | Non
 
 def request_refund(
     session: Session, *, payment_id: UUID, amount_minor: int | None, reason: str, principal: Principal, now: datetime,
-    customer_id: UUID | None = None,
+    customer_id: UUID | None = None, invoice_id: UUID | None = None,
 ) -> RefundRequest:  # fmt: skip
     """Ask for a refund and announce it.
 
     Args:
         amount_minor: None for all that is left.
-        customer_id: Whose payment it has to be; None for anybody's.
+        customer_id: Whose payment it has to be, and `invoice_id` of which invoice; None for any.
 
     Raises:
         PaymentNotFound: no such payment.
@@ -87,7 +87,9 @@ def request_refund(
         OwnRefundRequest: it is the principal's own payment.
     """
     payment = session.get(Payment, payment_id)
-    if payment is None or (customer_id is not None and payment.customer_id != customer_id):
+    if payment is None or customer_id not in (None, payment.customer_id):
+        raise PaymentNotFound
+    if invoice_id not in (None, payment.invoice_id):
         raise PaymentNotFound
     left = refunds.left_minor(session, payment)
     if payment.status != "captured" or left == 0:

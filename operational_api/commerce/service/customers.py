@@ -17,6 +17,12 @@ def ensure_customer(session: Session, *, account_id: UUID, currency: str) -> Cus
     return session.get_one(Customer, account_id)
 
 
+def billed_to(session: Session, payer_id: UUID) -> str | None:
+    """What invoices of a payer are addressed to instead of their name; None: their name."""
+    payer = session.get(Customer, payer_id)
+    return payer.billed_to if payer else None
+
+
 def locked_customer(session: Session, customer_id: UUID) -> Customer | None:
     """The payer, with its row locked until the transaction ends."""
     return session.scalar(

@@ -13,7 +13,7 @@ from operational_api.commerce.billing.service import invoicing
 from operational_api.commerce.models import CheckoutSession, Invoice, Payment, Plan, PlanPrice, Subscription
 from operational_api.commerce.providers.port import PaymentProvider, ProviderAttempt, ProviderInvoice
 from operational_api.commerce.service import captures, packs, refunds, subscriptions, wallets
-from operational_api.commerce.service.customers import locked_customer
+from operational_api.commerce.service.customers import billed_to, locked_customer
 from operational_api.commerce.service.plans import TOP_UP
 from operational_api.core import paging
 
@@ -93,6 +93,7 @@ def _issue(
         issued_at=seen.issued_at,
         due_at=seen.due_at,
         stripe_invoice_id=seen.id,
+        billed_to=billed_to(session, source.customer_id),
     )
     session.add(row)
     session.flush()

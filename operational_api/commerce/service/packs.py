@@ -146,9 +146,7 @@ def reduce(session: Session, invoice: Invoice, *, back_minor: int, source: UUID,
     if invoice.session_pack_id is None or invoice.total_minor == 0:
         return
     pack = session.get_one(SessionPack, invoice.session_pack_id, with_for_update=True, populate_existing=True)
-    left = invoice.total_minor - min(back_minor, invoice.total_minor)
-    kept, kept_before = -(-pack.sessions_total * left // invoice.total_minor), pack.sessions_total
-    kept_before -= pack.sessions_refunded
+    kept, kept_before = _kept(pack, invoice, back_minor), pack.sessions_total - pack.sessions_refunded
     if kept >= kept_before:
         return
     pack.sessions_refunded = pack.sessions_total - kept
@@ -169,6 +167,19 @@ def reduce(session: Session, invoice: Invoice, *, back_minor: int, source: UUID,
             occurred_at=at, pack_id=pack.id, customer_id=pack.customer_id, sessions_refunded=pack.sessions_refunded
         ),
     )  # fmt: skip
+
+
+def _kept(pack: SessionPack, invoice: Invoice, back_minor: int) -> int:
+    left = invoice.total_minor - min(back_minor, invoice.total_minor)
+    return -(-pack.sessions_total * left // invoice.total_minor)
+
+
+def sessions_lost(session: Session, invoice: Invoice, *, back_minor: int) -> int:
+    """How many sessions more could not be used if so much of an invoice were given back in all; see `reduce`."""
+    if invoice.session_pack_id is None or invoice.total_minor == 0:
+        return 0
+    pack = session.get_one(SessionPack, invoice.session_pack_id)
+    return max(0, pack.sessions_total - pack.sessions_refunded - _kept(pack, invoice, back_minor))
 
 
 def usable_packs(session: Session, *, customer_id: UUID, now: datetime) -> list[tuple[SessionPack, str]]:

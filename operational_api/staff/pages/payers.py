@@ -27,15 +27,19 @@ class Paying:
 
     payer: identity.Person | None
     others: list[identity.Person]
+    billed_to: str | None
 
 
 def paying(session: Session, principal: Principal, customer_id: UUID) -> Paying | None:
     """It, for who may change it."""
     if not may_principal(principal, SET):
         return None
-    payer_id, paid = commerce.payer_of(session, customer_id), commerce.paid_by(session, customer_id)
+    payer_id, paid = commerce.payer_of(session, customer_id), commerce.paid_for_by(session, customer_id)
     known = identity.people(session, [*paid, payer_id] if payer_id else paid) if payer_id or paid else {}
-    return Paying(known.get(payer_id) if payer_id else None, [known[one] for one in paid if one in known])
+    return Paying(
+        known.get(payer_id) if payer_id else None, [known[one] for one in paid if one in known],
+        commerce.billed_to(session, customer_id),
+    )  # fmt: skip
 
 
 @router.post("/{account_id}/payer", dependencies=[Allowed(SET)])
@@ -64,3 +68,21 @@ def put_payer(
         return redirect(request, here, flash=refusal.detail, tone="bad")
     told = f"{payer.display_name} pays from now on." if payer else "They pay for themselves from now on."
     return redirect(request, here, flash=told)
+
+
+@router.post("/{account_id}/billed-to", dependencies=[Allowed(SET)])
+def put_billed_to(
+    request: Request,
+    account_id: UUID,
+    principal: CurrentPrincipal,
+    session: DbSession,
+    billed_to: Annotated[str, Form(max_length=400, pattern="^[^\\x00]*$")] = "",
+) -> Response:
+    """Address the invoices that a customer pays from now on to a company."""
+    person = identity.person(session, account_id)
+    if person is None or person.role != "customer":
+        raise NotFound
+    commerce.set_billed_to(
+        session, customer_id=account_id, words=billed_to, actor_id=account_id_of(principal), now=datetime.now(UTC)
+    )
+    return redirect(request, f"/staff/people/{account_id}", flash="Saved. It is on their invoices from now on.")

@@ -94,6 +94,7 @@ class Seen:
     fees: list[scheduling.LateFee]
     wallet: commerce.Wallet | None
     paying: payers.Paying | None
+    sees_invoices: bool
     can_reset: bool
     can_change_role: bool
     can_sign_out: bool
@@ -167,6 +168,7 @@ def _seen(session: Session, principal: Principal, person: identity.Person, now: 
             else None
         ),
         paying=payers.paying(session, principal, id_) if is_customer else None,
+        sees_invoices=is_customer and is_allowed(principal, "commerce.issue_credit_note", theirs),
         fees=scheduling.late_fees(session, principal, id_, limit=PAYMENTS) if waives else [],
         can_reset=is_allowed(principal, "identity.request_factor_reset", about),
         can_change_role=is_allowed(principal, "identity.request_role", about),
@@ -224,10 +226,13 @@ def ask_refund(
     session: DbSession,
     payment_id: Annotated[UUID, Form()],
     reason: Why,
+    amount: Annotated[str, Form(max_length=20)] = "",
 ) -> Response:
-    """Ask for what is left of a payment to be given back; somebody else decides."""
+    """Ask for as much of a payment to be given back, or for all that is left; somebody else decides."""
+    currency = commerce.currency_of(session, account_id)
     commerce.request_refund(
-        session, payment_id=payment_id, customer_id=account_id, amount_minor=None, reason=reason, principal=principal,
+        session, payment_id=payment_id, customer_id=account_id, reason=reason, principal=principal,
+        amount_minor=amounts.units(amount, exponent(currency), least=1) if amount.strip() else None,
         now=datetime.now(UTC),
     )  # fmt: skip
     return redirect(request, f"/staff/people/{account_id}", flash="Asked for. Now somebody else decides.")

@@ -170,7 +170,7 @@ approvals := {
 }
 
 not_for_oneself := {
-	"commerce.decide_parked", "commerce.give_credit", "commerce.settle_waiting",
+	"commerce.decide_parked", "commerce.give_credit", "commerce.issue_credit_note", "commerce.settle_waiting",
 	"commerce.request_refund", "compliance.request_export", "identity.request_role", "identity.request_factor_reset",
 }
 

@@ -14,6 +14,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/commerce/card-pages",
         "POST /membership/card",
         "POST /api/commerce/memberships",
+        "PUT /api/commerce/billed-to",
+        "POST /membership/billed-to",
     ),
     "commerce.change_membership": (
         "POST /api/commerce/subscription/cancellation",
@@ -49,6 +51,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/commerce/refund-requests",
         "POST /api/commerce/refund-requests/{request_id}/withdrawal",
         "POST /staff/people/{account_id}/refunds",
+        "POST /staff/invoices/{invoice_id}/refunds",
         "POST /staff/requests/refunds/{request_id}/withdraw",
     ),
     "commerce.read_differences": ("GET /api/commerce/differences", "GET /api/commerce/disputes", "GET /staff/books"),
@@ -58,7 +61,12 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /staff/books/{finding_id}/resolve",
     ),
     "commerce.close_pay_period": ("POST /api/commerce/commission-statements", "POST /staff/commissions/close"),
-    "commerce.issue_credit_note": ("POST /api/commerce/invoices/{invoice_id}/credit-notes",),
+    "commerce.issue_credit_note": (
+        "POST /api/commerce/invoices/{invoice_id}/credit-notes",
+        "GET /staff/people/{account_id}/invoices",
+        "GET /staff/invoices/{invoice_id}",
+        "POST /staff/invoices/{invoice_id}/credit-notes",
+    ),
     "commerce.decide_parked": (
         "POST /api/commerce/exceptions/invoices/{parked_id}/decision",
         "POST /api/commerce/exceptions/customers/{customer_id}/release",
@@ -133,5 +141,9 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /api/commerce/commissions",
         "POST /staff/commissions/rates",
     ),
-    "commerce.set_payer": ("PUT /api/commerce/customers/{customer_id}/payer", "POST /staff/people/{account_id}/payer"),
+    "commerce.set_payer": (
+        "PUT /api/commerce/customers/{customer_id}/payer",
+        "POST /staff/people/{account_id}/payer",
+        "POST /staff/people/{account_id}/billed-to",
+    ),
 }

@@ -40,8 +40,10 @@ def credit_open(
     invoice = session.get_one(Invoice, invoice_id, populate_existing=True)
     unknown = exists().where(Payment.invoice_id == invoice.id, Payment.status == "unknown")
     waited_for = exists().where(PlanChange.invoice_id == invoice.id, PlanChange.status == "pending")
-    if invoice.status != "open" or invoice.series is None or session.scalar(select(unknown | waited_for)):
+    if invoice.status != "open" or invoice.series is None:
         raise InvoiceNotCreditable
+    if session.scalar(select(unknown | waited_for)):
+        raise InvoiceNotCreditable("Its payment is under way. Look again in a few minutes, when it is known.")
     before, _ = credit_notes.credited(session, invoice.id)
     left = credit_notes.left_to_pay(session, invoice)
     amount = left if amount_minor is None else amount_minor

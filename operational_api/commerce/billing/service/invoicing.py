@@ -20,7 +20,7 @@ from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.billing.service import numbers, parking
 from operational_api.commerce.models import Customer, Invoice, Payment, SessionPack, Subscription
 from operational_api.commerce.prices import is_chargeable
-from operational_api.commerce.service import journals
+from operational_api.commerce.service import customers, journals
 from operational_api.core.outbox import publish
 
 WAITS = (
@@ -153,8 +153,8 @@ def make(
     invoice = Invoice(
         number=number.text, series=number.series, sequence=number.sequence, customer_id=customer.id,
         payer_id=payer_id, subscription_id=subscription.id if subscription else None, status="open",
-        currency=currency,
-        subtotal_minor=subtotal, tax_minor=made.tax_minor, total_minor=made.total_minor,
+        currency=currency, billed_to=customers.billed_to(session, payer_id or customer.id), subtotal_minor=subtotal,
+        tax_minor=made.tax_minor, total_minor=made.total_minor,
         period_start=first_moment(starts, subscription.time_zone) if starts and subscription else None,
         period_end=first_moment(ends, subscription.time_zone) if ends and subscription else None, issued_at=now,
         due_at=now,
@@ -191,6 +191,7 @@ def issue_pack(
         number=number.text, series=number.series, sequence=number.sequence, customer_id=customer.id,
         payer_id=customer.payer_id, session_pack_id=pack.id, status="open", currency=currency, subtotal_minor=subtotal,
         tax_minor=line.tax_minor, total_minor=line.amount_minor, issued_at=now, due_at=now,
+        billed_to=customers.billed_to(session, customer.payer_id or customer.id),
     )  # fmt: skip
     if invoice.total_minor == 0:
         invoice.status, invoice.paid_at = "paid", now

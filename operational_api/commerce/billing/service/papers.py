@@ -109,6 +109,7 @@ def _of_invoice(session: Session, row: Invoice) -> Document:
     people = addressees(session, [row.customer_id, row.payer_id or row.customer_id])
     payer, customer = people[row.payer_id or row.customer_id], people[row.customer_id]
     credited, _ = credit_notes.credited(session, row.id, "open")
+    to, address, about = _to(row, payer.name, customer.name)
     facts = [("State", _state(row, payer.time_zone))]
     if credited:
         facts.append(("Credited", f"{Money(credited, row.currency)}, see the credit note"))
@@ -118,7 +119,7 @@ def _of_invoice(session: Session, row: Invoice) -> Document:
             facts.append(("By card", str(Money(rest, row.currency))))
     return Document(
         title="Invoice", number=row.number, issued_on=day_of(row.issued_at, payer.time_zone),
-        issued_at=row.issued_at, addressee=payer.name, about=customer.name if row.payer_id else None,
+        issued_at=row.issued_at, addressee=to, address=address, about=about,
         facts=facts, lines=invoicing.lines_of(session, row, name=_sold(session, row)),
         currency=row.currency, total_minor=row.total_minor, tax_minor=row.tax_minor, total_label="Total",
         note="Prices include tax.",
@@ -128,14 +129,22 @@ def _of_invoice(session: Session, row: Invoice) -> Document:
 def _of_credit_note(session: Session, row: CreditNote, about: Invoice) -> Document:
     people = addressees(session, [about.customer_id, about.payer_id or about.customer_id])
     payer, customer = people[about.payer_id or about.customer_id], people[about.customer_id]
+    to, address, whose = _to(about, payer.name, customer.name)
     how = "Given back" if row.settlement == "refund" else "Not owed any more"
     return Document(
         title="Credit note", number=row.number, issued_on=day_of(row.issued_at, payer.time_zone),
-        issued_at=row.issued_at, addressee=payer.name, about=customer.name if about.payer_id else None,
+        issued_at=row.issued_at, addressee=to, address=address, about=whose,
         facts=[("For invoice", about.number), ("Reason", row.reason)],
         lines=[Item("credit", f"{how}: part of {about.number}", row.amount_minor, row.tax_minor, 0)],
         currency=row.currency, total_minor=row.amount_minor, tax_minor=row.tax_minor, total_label="Credited",
     )  # fmt: skip
+
+
+def _to(invoice: Invoice, payer: str, customer: str) -> tuple[str, str, str | None]:
+    """To whom a document is and the lines below the name, as the payer had it when the invoice was issued; and for whom
+    it was, where that is somebody else."""
+    name, *address = (invoice.billed_to or payer).splitlines()
+    return name, "\n".join(address), customer if customer != name else None
 
 
 def _state(invoice: Invoice, zone: str) -> str:

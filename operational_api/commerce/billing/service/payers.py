@@ -1,4 +1,5 @@
-"""Who pays for whom: a parent, an employer. Invoices made from then on go to the payer, whose card is charged."""
+"""Who pays for whom: a parent, an employer. Invoices made from then on go to the payer, whose card is charged; and to
+whom they are addressed."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +12,7 @@ from operational_api.commerce.billing.errors import PayerLoop, PersonNotFound
 from operational_api.commerce.billing.service.people import is_closed, is_known
 from operational_api.commerce.errors import WrongCurrency
 from operational_api.commerce.models import Customer
-from operational_api.commerce.service import customers
+from operational_api.commerce.service import customers, plans
 from operational_api.core import audit
 from operational_api.core.outbox import publish
 
@@ -59,6 +60,29 @@ def set_payer(
     return customer
 
 
+def set_billed_to(session: Session, *, customer_id: UUID, words: str, actor_id: UUID | None, now: datetime) -> Customer:
+    """Address the invoices that somebody pays from now on to a company, say, with its address and tax number; what is
+    issued stays as it is.
+
+    Args:
+        words: Lines, the first of them the name; nothing: the account's own name.
+
+    Raises:
+        PersonNotFound: there is no such account.
+    """
+    if session.get(Customer, customer_id) is None and not is_known(session, customer_id):
+        raise PersonNotFound
+    row = customers.ensure_customer(session, account_id=customer_id, currency=plans.DEFAULT_CURRENCY)
+    lines = [" ".join(line.split()) for line in words.splitlines()]
+    row.billed_to = "\n".join(line for line in lines if line) or None
+    audit.record(
+        session, "commerce.set_billed_to", "Customer", customer_id, actor_id=actor_id, subject_id=customer_id,
+        purpose="operations", now=now, details={"is_set": row.billed_to is not None},
+    )  # fmt: skip
+    session.flush()
+    return row
+
+
 def paid_for_by(session: Session, payer_id: UUID) -> list[UUID]:
     """Whom an account pays for."""
     return list(session.scalars(select(Customer.id).where(Customer.payer_id == payer_id).order_by(Customer.id)))
@@ -67,8 +91,3 @@ def paid_for_by(session: Session, payer_id: UUID) -> list[UUID]:
 def payer_of(session: Session, customer_id: UUID) -> UUID | None:
     """Who pays for a customer; None: they do."""
     return session.scalar(select(Customer.payer_id).where(Customer.id == customer_id))
-
-
-def paid_by(session: Session, payer_id: UUID) -> list[UUID]:
-    """Whom somebody pays for, besides themselves."""
-    return list(session.scalars(select(Customer.id).where(Customer.payer_id == payer_id).order_by(Customer.id)))

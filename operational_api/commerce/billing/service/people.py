@@ -34,6 +34,11 @@ def addressees(session: Session, account_ids: Iterable[UUID], *, gone: str = "Cu
     return {id_: found.get(id_) or Addressee(f"{gone} {str(id_)[-12:]}", "UTC") for id_ in wanted}
 
 
+def names(session: Session, account_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """What people are called, by account id."""
+    return {id_: one.name for id_, one in addressees(session, account_ids).items()}
+
+
 def is_known(session: Session, account_id: UUID) -> bool:
     """Whether there is an account of that id."""
     return session.scalar(select(_people.c.account_id).where(_people.c.account_id == account_id)) is not None

@@ -50,8 +50,9 @@ def preview(session: Session, *, customer_id: UUID, plan_code: str, mode: Mode |
     holds_later = step.contract.next_terms is not None and before.period is not None
     own = _of_payer(session, customer, found.subscription, charged)
     made = _draft(session, customer, found.subscription, own) if step.bills_now else None
+    waits = own if made is None else [item for item in made.left if item is not None]
     return Preview(
-        chosen, sold.plan, sold.price, made, 0 if made is not None else sum(item.amount_minor for item in own),
+        chosen, sold.plan, sold.price, made, sum(item.amount_minor for item in waits),
         before.period.ends_on if holds_later and before.period else today,
     )  # fmt: skip
 

@@ -57,12 +57,6 @@ def waiting(
     return session.execute(query.order_by(_SINCE, WalletCredit.id).limit(limit)).all()
 
 
-def is_top_up(session: Session, credit_id: UUID) -> bool:
-    """Whether money came into a wallet under this id."""
-    query = select(WalletCredit.id).where(WalletCredit.id == credit_id, WalletCredit.kind == wallets.PAID)
-    return session.scalar(query) is not None
-
-
 def settle(
     session: Session, *, credit_id: UUID, how: str, reason: str, principal: Principal, now: datetime
 ) -> WalletMovement:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
+from operational_api.commerce.billing.models import BillingItem
 from operational_api.identity.models import Account
 from tests.operational_api.commerce.billing.conftest import Studio
 from tests.operational_api.conftest import SignIn
@@ -24,3 +25,20 @@ def test_says_what_it_costs_and_when_it_holds(studio: Studio, session: Session, 
     studio.now = datetime.now(UTC)
     studio.collect("insufficient_funds")
     assert "Your change to Large was not paid (insufficient funds)" in client.get("/membership").text
+
+
+def test_says_what_of_a_dearer_plan_comes_off_the_next_invoice(
+    studio: Studio, session: Session, sign_in: SignIn
+) -> None:
+    """The rest of what was paid covers the cheaper days, and is worth more than they are."""
+    small, large = studio.plan("Small", 5000, rate=0), studio.plan("Large", 10_000, rate=0)
+    studio.now = datetime.now(UTC)
+    studio.start(large)
+    studio.collect()
+    client = sign_in(session.get_one(Account, studio.customer_id))
+    page = client.get(f"/membership/plan?plan={small}&mode=invoice").text
+    assert page.index("To pay today") < page.index("€0.00") < page.index("On your next invoice") < page.index("-€50.00")
+    told = client.get(f"/api/commerce/subscription/plan-change?plan_code={small}&mode=invoice").json()
+    assert (told["invoice_now"]["total_minor"], told["next_invoice_minor"]) == (0, -5000)
+    assert client.post("/membership/plan", data={"plan_code": small, "mode": "invoice"}).status_code == 303
+    assert [row.amount_minor for row in studio.all(BillingItem) if row.invoice_id is None] == [-5000]

@@ -5,15 +5,16 @@ from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from contracts.events.registry import parse
 from operational_api.commerce.billing.errors import PersonNotFound
-from operational_api.commerce.billing.service import leaving, payers
+from operational_api.commerce.billing.service import leaving, papers, payers
 from operational_api.commerce.models import Customer, Invoice, Refund
 from operational_api.commerce.personal import PERSONAL
 from operational_api.core.models import OutboxEvent
-from operational_api.core.personal import Person, rows_of
+from operational_api.core.personal import Person, forget, rows_of
 from operational_api.engagement import handlers
 from operational_api.engagement.models import OutgoingEmail
 from operational_api.identity.models import Account
@@ -104,6 +105,50 @@ class TestInvoice:
             assert len(sign_in(one).get("/api/commerce/invoices").json()["items"]) == count
             told = sign_in(one).get("/api/commerce/subscription/collections").json()["items"]
             assert len(told) == count
+
+
+class TestCompany:
+    FIRM = " Nordlicht  GmbH\r\n\r\nHafenstrasse 3, Kiel\nDE 123 456 789 "
+
+    def test_is_on_invoices_from_then_on_and_stays_on_them(
+        self, family: Family, sign_in: SignIn, session: Session
+    ) -> None:
+        family.studio.collect(None)
+        path, lines = "/api/commerce/billed-to", ["Nordlicht GmbH", "Hafenstrasse 3, Kiel", "DE 123 456 789"]
+        said = sign_in(family.parent).put(path, json={"billed_to": self.FIRM})
+        assert said.json() == {"billed_to": "\n".join(lines)}
+        family.studio.wait(days=32)
+        sign_in(family.parent).put(path, json={"billed_to": "Another GmbH"})
+        assert [one.billed_to for one in family.studio.invoices] == [None, "\n".join(lines)]
+        before, after = (document for _, document in papers.of_person(session, family.parent.id))
+        assert (before.addressee, before.address) == (family.parent.display_name, "")
+        assert (after.addressee, after.address) == (lines[0], "\n".join(lines[1:]))
+        assert {before.about, after.about} == {family.member.display_name}
+        shown = sign_in(family.member).get(f"/api/commerce/invoices/{family.studio.invoices[-1].id}").json()
+        assert shown["billed_to"] == "\n".join(lines)
+        with pytest.raises(DatabaseError, match="was issued and stays"), session.begin_nested():
+            session.execute(update(Invoice).values(billed_to="Another GmbH"))
+
+    def test_is_forgotten_with_its_account_but_on_what_was_issued(self, family: Family, session: Session) -> None:
+        payers.set_billed_to(
+            session, customer_id=family.parent.id, words=self.FIRM, actor_id=None, now=family.studio.now
+        )
+        family.studio.wait(days=32)
+        [commerce] = PERSONAL
+        forget(session, commerce, family.parent.id)
+        session.expire_all()
+        assert session.get_one(Customer, family.parent.id).billed_to is None
+        assert str(family.studio.invoices[-1].billed_to).startswith("Nordlicht GmbH")
+
+    def test_reads_whom_they_pay_for_and_whom_each_invoice_is_for(self, family: Family, sign_in: SignIn) -> None:
+        family.member.display_name = "Mia Maier"
+        page = sign_in(family.parent).get("/membership").text
+        assert "You pay for" in page
+        assert page.count("Mia Maier") == 2
+        assert "Have them made out to a company" in page
+        own = sign_in(family.member).get("/membership").text
+        assert "You pay for" not in own
+        assert "Have them made out to a company" not in own
 
 
 class TestEnd:

@@ -128,7 +128,7 @@ class TestUnknown:
         ):
             with pytest.raises(ChangePending):
                 command()
-        with pytest.raises(InvoiceNotCreditable):
+        with pytest.raises(InvoiceNotCreditable, match="under way"):
             crediting.credit_open(
                 member.session, invoice_id=member.invoices[-1].id, amount_minor=None, reason="x", actor_id=None,
                 now=member.now,

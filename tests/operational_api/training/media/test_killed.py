@@ -26,7 +26,7 @@ from tests.forks import Fork, Forks
 from tests.operational_api.training.media.conftest import Studio, keys_below, send
 
 forks = Forks("tests.operational_api.loaded", __name__)
-LONGEST = 60.0
+LONGEST = 180.0
 """Seconds that a step is waited for, on a machine that has other things to do."""
 
 

@@ -1,0 +1,168 @@
+"""What is not owed of an invoice: told before, credited or asked back, by who reads it, never their own."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from operational_api.commerce.billing.models import CreditNote
+from operational_api.commerce.billing.service import collection, payers, sales
+from operational_api.commerce.models import Customer, Invoice, Payment, PlanPrice, RefundRequest, SessionPack
+from operational_api.commerce.service import gifts
+from operational_api.commerce.settings import WalletSettings
+from operational_api.core.models import OutboxEvent
+from operational_api.identity.models import Account
+from tests.factories import LONG_AGO, make_account, make_plan
+from tests.operational_api.staff.conftest import As, words
+
+WHY = {"reason": "The studio was closed"}
+
+
+@pytest.fixture
+def mia(session: Session) -> Account:
+    account = make_account(session, display_name="Mia Maier")
+    session.add(Customer(id=account.id, currency="EUR"))
+    session.flush()
+    return account
+
+
+def sold(session: Session, customer_id: UUID) -> Invoice:
+    """The invoice of four sessions for 100 euros."""
+    plan = make_plan(session, price=None, kind="pack", sessions_included=4, name="Four")
+    session.add(PlanPrice(plan_id=plan.id, currency="EUR", amount_minor=10_000, tax_rate_bp=1900, valid_from=LONG_AGO))
+    session.flush()
+    pack = sales.sell_pack(session, customer_id=customer_id, plan_code=plan.code, currency="EUR", now=datetime.now(UTC))
+    return session.scalars(select(Invoice).where(Invoice.session_pack_id == pack.id)).one()
+
+
+def paid(session: Session, customer_id: UUID) -> Invoice:
+    """The same, paid by what was given before."""
+    now = datetime.now(UTC)
+    gifts.give(
+        session, customer_id=customer_id, amount_minor=10_000, currency="EUR", reason="Sorry", expires_at=None,
+        actor_id=None, settings=WalletSettings(), now=now,
+    )  # fmt: skip
+    invoice = sold(session, customer_id)
+    collection.spend_wallets(session, now)
+    return invoice
+
+
+class TestOpen:
+    def test_is_credited_as_it_was_told(self, session: Session, mia: Account, signed_in: As) -> None:
+        invoice = sold(session, mia.id)
+        here = f"/staff/invoices/{invoice.id}"
+        finance = signed_in(make_account(session, role="finance"))
+        assert here in finance.get(f"/invoices/{invoice.id}").text
+        before = session.scalars(select(OutboxEvent.event_id)).all()
+        told = words(finance.get(f"{here}?what=amount&amount=30").text)
+        assert "A credit note of €30.00 , now and for good: €4.79 of it is tax." in told
+        assert "The card is charged €70.00 instead of €100.00." in told
+        assert "1 session of the pack can be used no more." in told
+        whole = words(finance.get(f"{here}?what=line-1").text)
+        assert "A credit note of €100.00" in whole
+        assert "no card is tried for it any more" in whole
+        assert "4 sessions of the pack" in whole
+        assert session.scalars(select(OutboxEvent.event_id)).all() == before  # a look changes nothing
+        assert (invoice.status, session.scalars(select(CreditNote)).all()) == ("open", [])
+
+        said = words(finance.submit(f"{here}/credit-notes", WHY | {"amount_minor": "3000"}).text)
+        note = session.scalars(select(CreditNote)).one()
+        assert (note.amount_minor, note.tax_minor, note.reason) == (3000, 479, WHY["reason"])
+        assert f"Credited: {note.number}." in said
+        assert "Still asked for €70.00" in said
+        assert session.scalars(select(SessionPack.sessions_refunded)).one() == 1
+        assert "more than what is left" in words(finance.get(f"{here}?what=amount&amount=70.01").text)
+        for typed in ("", "0", "ten"):
+            assert "Write amounts as" in words(finance.get(f"{here}?what=amount&amount={typed}").text)
+        assert "more than what is left" in words(
+            finance.submit(f"{here}/credit-notes", WHY | {"amount_minor": "7001"}).text
+        )
+        finance.submit(f"{here}/credit-notes", WHY | {"amount_minor": "7000", "line": "1"})
+        session.refresh(invoice)
+        assert invoice.status == "void"
+        assert "Nothing is asked for" in words(finance.get(here).text)
+
+    def test_is_not_credited_by_whom_it_is_about_or_who_pays(
+        self, session: Session, mia: Account, signed_in: As
+    ) -> None:
+        """Somebody who trained here works here now, and paid for a friend."""
+        payer = make_account(session, role="finance")
+        session.add(Customer(id=payer.id, currency="EUR"))
+        session.flush()
+        payers.set_payer(session, customer_id=mia.id, payer_id=payer.id, actor_id=None, now=datetime.now(UTC))
+        for invoice in (sold(session, payer.id), sold(session, mia.id)):
+            browser = signed_in(payer)
+            assert "your own money" in words(browser.get(f"/staff/invoices/{invoice.id}?what=all").text)
+            form = WHY | {"amount_minor": "100"}
+            assert "your own money" in words(browser.submit(f"/staff/invoices/{invoice.id}/credit-notes", form).text)
+            asked = browser.post(f"/api/commerce/invoices/{invoice.id}/credit-notes", json={"amount_minor": 100} | WHY)
+            assert asked.status_code == 403
+        assert session.scalars(select(CreditNote)).all() == []
+
+
+class TestPaid:
+    def test_is_asked_back_in_part_and_decided_by_another(self, session: Session, mia: Account, signed_in: As) -> None:
+        invoice = paid(session, mia.id)
+        assert invoice.status == "paid"
+        here = f"/staff/invoices/{invoice.id}"
+        finance = signed_in(make_account(session, role="finance"))
+        told = words(finance.get(f"{here}?what=amount&amount=25").text)
+        assert "somebody else decides under Requests" in told
+        assert "€25.00 goes back into the wallet it came from, with a credit note: €3.99 of it is tax." in told
+        assert "1 session of the pack" in told
+        payment = session.scalars(select(Payment)).one()
+        form = WHY | {"amount_minor": "2500", "payment_id": str(payment.id)}
+        other = sold(session, mia.id)
+        assert "no such payment" in words(finance.submit(f"/staff/invoices/{other.id}/refunds", form).text).lower()
+        assert "somebody else decides" in words(finance.submit(f"{here}/refunds", form).text)
+        asked = session.scalars(select(RefundRequest)).one()
+        assert (asked.amount_minor, asked.status, asked.customer_id) == (2500, "requested", mia.id)
+        assert session.scalars(select(CreditNote)).all() == []
+        decides = signed_in(make_account(session, role="finance"))
+        decides.submit(f"/staff/requests/refunds/{asked.id}/approve", {})
+        note = session.scalars(select(CreditNote)).one()
+        assert (note.amount_minor, note.tax_minor, note.settlement) == (2500, 399, "refund")
+        assert session.scalars(select(SessionPack.sessions_refunded).where(
+            SessionPack.id == invoice.session_pack_id
+        )).one() == 1  # fmt: skip
+
+    @pytest.mark.parametrize(("typed", "minor"), [("12.50", 1250), ("", 10_000), ("0", None), ("100.01", None)])
+    def test_is_asked_back_on_the_page_of_a_person(
+        self, session: Session, mia: Account, signed_in: As, typed: str, minor: int | None
+    ) -> None:
+        paid(session, mia.id)
+        payment = session.scalars(select(Payment)).one()
+        support = signed_in(make_account(session, role="support"))
+        form = WHY | {"payment_id": str(payment.id), "amount": typed}
+        assert support.submit(f"/staff/people/{mia.id}/refunds", form).status_code == (200 if minor else 422)
+        found = session.scalars(select(RefundRequest.amount_minor)).all()
+        assert found == ([minor] if minor else [])
+
+
+class TestList:
+    def test_of_an_employer_has_everybody_whom_they_pay_for(
+        self, session: Session, mia: Account, signed_in: As
+    ) -> None:
+        """And names whom each is for; of somebody who is paid for it says by whom."""
+        firm = make_account(session, display_name="Nordlicht GmbH")
+        tom = make_account(session, display_name="Tom Berg")
+        session.add_all(Customer(id=one.id, currency="EUR") for one in (firm, tom))
+        session.flush()
+        alone = sold(session, tom.id)
+        for one in (mia, tom):
+            payers.set_payer(session, customer_id=one.id, payer_id=firm.id, actor_id=None, now=datetime.now(UTC))
+        numbers = {one: sold(session, one.id).number for one in (mia, tom)}
+        admin = signed_in(make_account(session, role="admin"))
+        page = words(admin.get(f"/staff/people/{firm.id}/invoices").text)
+        assert "Pays for 2" in page
+        for one, number in numbers.items():
+            assert f"{number} {one.display_name}" in page
+        assert alone.number not in page
+        assert f"{numbers[tom]} Tom Berg paid by Nordlicht GmbH" in words(
+            admin.get(f"/staff/people/{tom.id}/invoices").text
+        )
+        assert f"/staff/people/{firm.id}/invoices" in admin.get(f"/staff/people/{firm.id}").text
+        support = signed_in(make_account(session, role="support"))
+        assert support.get(f"/staff/people/{firm.id}/invoices").status_code == 403
