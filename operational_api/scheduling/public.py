@@ -3,7 +3,7 @@
 Commands take the principal and decide by the policy; the HTTP API and the graph both act through them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,12 +29,13 @@ from operational_api.scheduling.at_desk import undo_for as undo_for
 from operational_api.scheduling.at_desk import undoable as undoable
 from operational_api.scheduling.errors import BookingNotFound, SlotNotFound
 from operational_api.scheduling.lifecycle import BookingLife, Outcome
-from operational_api.scheduling.models import Booking, Coach, Location, Slot
+from operational_api.scheduling.models import Booking, ClassNotice, Coach, Location, Slot
 from operational_api.scheduling.rosters import Seat as Seat
 from operational_api.scheduling.rosters import seats_of_day as seats_of_day
 from operational_api.scheduling.schemas import BookingRead as BookingRead
-from operational_api.scheduling.service import agenda, assistants, bookings, desks, fees, holds, places, seats
+from operational_api.scheduling.service import agenda, assistants, bookings, desks, fees, holds, notices, places, seats
 from operational_api.scheduling.service.desk_bookings import Order as Order
+from operational_api.scheduling.service.notices import NoticeView as NoticeView
 from operational_api.scheduling.service.recurring import Booked as Booked
 from operational_api.scheduling.service.round_robin import Opening as Opening
 from operational_api.scheduling.service.slots import SlotView as SlotView
@@ -219,6 +220,44 @@ def assistance(session: Session, assist_id: UUID) -> Assistance | None:
         .where(Slot.id == assist_id)
     ).one_or_none()
     return Assistance(*row) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeFacts:
+    """A notice of a class that is to come, in words, and who is booked on it. `author_name` as in `NoticeView`;
+    `time_zone` is the studio's."""
+
+    body: str
+    author_name: str | None
+    slot_id: UUID
+    title: str
+    coach_name: str
+    location_name: str
+    time_zone: str
+    starts_at: datetime
+    customer_ids: Sequence[UUID]
+
+
+def notice(session: Session, notice_id: UUID) -> NoticeFacts | None:
+    """A notice; None where its class was called off."""
+    author = aliased(Coach)
+    row = session.execute(
+        select(
+            ClassNotice.body, author.display_name, Slot.id, Slot.title, Coach.display_name, Location.name,
+            Location.time_zone, Slot.starts_at,
+        )
+        .join(Slot, Slot.id == ClassNotice.slot_id)
+        .join(Coach, Coach.id == Slot.coach_id)
+        .join(Location, Location.id == Slot.location_id)
+        .outerjoin(author, author.id == ClassNotice.author_id)
+        .where(ClassNotice.id == notice_id, Slot.status == "open")
+    ).one_or_none()  # fmt: skip
+    return NoticeFacts(*row, notices.attendees(session, row[2])) if row else None
+
+
+def notices_of(session: Session, slot_id: UUID) -> list[NoticeView]:
+    """What was written to everybody who comes to a class, the oldest first."""
+    return notices.of_slots(session, [slot_id]).get(slot_id, [])
 
 
 @dataclass(frozen=True, slots=True)
