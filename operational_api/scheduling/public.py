@@ -46,7 +46,7 @@ from operational_api.training import public as training
 class SessionFacts:
     """A booked session in words, for messages and reminders. `time_zone` is the studio's. `outcome_at`: when it was
     said whether they came; of a session that is to come, when they were checked in. `free_until`: cancelling by then
-    costs nothing. `booked_by`: who booked it for them."""
+    costs nothing. `booked_by`: who booked it for them. `assistant_names`: of a class, who helps its coach."""
 
     booking_id: UUID
     customer_id: UUID
@@ -61,11 +61,13 @@ class SessionFacts:
     outcome_at: datetime | None
     free_until: datetime | None
     booked_by: UUID | None
+    assistant_names: list[str]
 
 
 _Facts = Select[
     tuple[
-        UUID, UUID, UUID, str, str, str, str, datetime, datetime, str, datetime | None, datetime | None, UUID | None
+        UUID, UUID, UUID, str, str, str, str, datetime, datetime, str, datetime | None, datetime | None, UUID | None,
+        list[str],
     ]
 ]  # fmt: skip
 
@@ -75,7 +77,7 @@ def _facts() -> _Facts:
         select(
             Booking.id, Booking.customer_id, Booking.coach_id, Coach.display_name, Slot.title, Location.name,
             Location.time_zone, Booking.starts_at, Booking.ends_at, Booking.status,
-            Booking.outcome_at, Booking.free_until, Booking.booked_by,
+            Booking.outcome_at, Booking.free_until, Booking.booked_by, assistants.names(),
         )
         .join(Slot, Slot.id == Booking.slot_id)
         .join(Coach, Coach.id == Booking.coach_id)
