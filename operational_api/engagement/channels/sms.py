@@ -79,6 +79,10 @@ class TwilioGateway(ABC):
             Refused: it may not be asked for.
         """
 
+    def segments(self, message: Ready) -> int | None:
+        """What it is charged as; None where that is no matter of its length."""
+        return None
+
     def send(self, message: Ready) -> Receipt:
         """Hand it over once.
 
@@ -89,9 +93,10 @@ class TwilioGateway(ABC):
         try:
             # First: what may not be asked for any more may have left while it still was.
             if message.doubtful_since and (known := self._find(message)):
-                return Receipt(known)
+                return Receipt(known, segments=self.segments(message))
             asked = {"to": self.recipient(message), **self.request(message)}
-            return Receipt(self.client.messages.create(**asked, status_callback=callback).sid)
+            sid = self.client.messages.create(**asked, status_callback=callback).sid
+            return Receipt(sid, segments=self.segments(message))
         except TwilioRestException as error:
             raise _problem(error) from error
         except requests.RequestException as error:
@@ -126,6 +131,10 @@ class SmsGateway(TwilioGateway):
         """The whole text."""
         return text_of(message)
 
+    def segments(self, message: Ready) -> int:
+        """Counted by us: Twilio knows it once it has chosen a sender of a messaging service, after it has answered."""
+        return segments.count(self.words(message)).segments
+
     def request(self, message: Ready) -> dict[str, Any]:
         """The text, not longer than ten segments.
 
@@ -136,7 +145,6 @@ class SmsGateway(TwilioGateway):
         counted = segments.count(text)
         if counted.segments > MOST_SEGMENTS:
             raise Refused("too_long", f"{counted.segments} segments")
-        log.info("sms_counted", message_id=str(message.id), segments=counted.segments, encoding=counted.encoding)
         sender = self.settings.sms_from
         who = {"messaging_service_sid": sender} if sender.startswith("MG") else {"from_": sender}
         return {"body": text, **who}

@@ -1,4 +1,5 @@
-"""What a coach writes to everybody who comes to a class: kept with the class, so that who books later reads it, too.
+"""What a coach writes to everybody who comes to a class: kept with the class, so that who books later reads it, too. And
+as how many segments a text was charged.
 
 Only widens: a version before this one writes none and shows none.
 """
@@ -23,9 +24,17 @@ def upgrade() -> None:
             created_at timestamptz not null
         );
         create index ix_class_notices_slot_id on scheduling.class_notices (slot_id);
+        alter table engagement.outgoing_emails add column segments smallint;
+        create index ix_outgoing_emails_charged on engagement.outgoing_emails (sent_at) where segments is not null;
         """
     )
 
 
 def downgrade() -> None:
-    op.execute("drop table scheduling.class_notices;")
+    op.execute(
+        """
+        drop index engagement.ix_outgoing_emails_charged;
+        alter table engagement.outgoing_emails drop column segments;
+        drop table scheduling.class_notices;
+        """
+    )
