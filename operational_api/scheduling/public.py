@@ -254,7 +254,11 @@ def notice(session: Session, notice_id: UUID) -> NoticeFacts | None:
         .outerjoin(author, author.id == ClassNotice.author_id)
         .where(ClassNotice.id == notice_id, Slot.status == "open")
     ).one_or_none()  # fmt: skip
-    return NoticeFacts(*row, notices.attendees(session, row[2])) if row else None
+    if row is None:
+        return None
+    body, written_by, slot_id, title, coach, place, zone, starts_at = row
+    coming = notices.attendees(session, slot_id)
+    return NoticeFacts(body, written_by, slot_id, title, coach, place, zone, starts_at, coming)
 
 
 def notices_of(session: Session, slot_id: UUID) -> list[NoticeView]:

@@ -7,7 +7,7 @@ number before it is sent again.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, ClassVar
@@ -79,10 +79,6 @@ class TwilioGateway(ABC):
             Refused: it may not be asked for.
         """
 
-    def segments(self, message: Ready) -> int | None:
-        """What it is charged as; None where that is no matter of its length."""
-        return None
-
     def send(self, message: Ready) -> Receipt:
         """Hand it over once.
 
@@ -93,10 +89,9 @@ class TwilioGateway(ABC):
         try:
             # First: what may not be asked for any more may have left while it still was.
             if message.doubtful_since and (known := self._find(message)):
-                return Receipt(known, segments=self.segments(message))
+                return Receipt(known)
             asked = {"to": self.recipient(message), **self.request(message)}
-            sid = self.client.messages.create(**asked, status_callback=callback).sid
-            return Receipt(sid, segments=self.segments(message))
+            return Receipt(self.client.messages.create(**asked, status_callback=callback).sid)
         except TwilioRestException as error:
             raise _problem(error) from error
         except requests.RequestException as error:
@@ -131,9 +126,10 @@ class SmsGateway(TwilioGateway):
         """The whole text."""
         return text_of(message)
 
-    def segments(self, message: Ready) -> int:
-        """Counted by us: Twilio knows it once it has chosen a sender of a messaging service, after it has answered."""
-        return segments.count(self.words(message)).segments
+    def send(self, message: Ready) -> Receipt:
+        """As any, with its segments. Twilio knows them once it has chosen a sender of a messaging service, after it has
+        answered: they are counted here."""
+        return replace(super().send(message), segments=segments.count(self.words(message)).segments)
 
     def request(self, message: Ready) -> dict[str, Any]:
         """The text, not longer than ten segments.

@@ -94,7 +94,8 @@ class TestRender:
     @pytest.mark.parametrize("template", sorted(TEMPLATES))
     def test_no_value_ends_a_header_or_a_line_of_a_calendar(self, template: str, language: str, break_: str) -> None:
         words = (
-            "title", "coach", "location", "what", "detail", "subject", "sender", "author", "body", "label", "name", "code",
+            "title", "coach", "location", "what", "detail", "subject", "sender", "author", "body", "label", "name",
+            "code",
         )  # fmt: skip
         hostile = dict.fromkeys(words, f"A{break_}Bcc: eve@example.test{break_}{break_}B")
         needed = {key: (VALUES | hostile)[key] for key in TEMPLATES[template]}
