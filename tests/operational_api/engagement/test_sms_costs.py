@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from operational_api.core.models import OutboxEvent
 from operational_api.engagement.channels.dispatch import Dispatcher
-from operational_api.engagement.models import OutgoingMessage, Phone
+from operational_api.engagement.models import OutgoingMessage
 from operational_api.engagement.service import outgoing, sms_costs
-from operational_api.engagement.service.contacts import Contact, contact
+from operational_api.engagement.service.contacts import Contact
 from operational_api.engagement.service.emails import queue_message
 from operational_api.engagement.settings import ChannelSettings
 from tests.factories import make_account
@@ -19,7 +19,7 @@ from tests.operational_api.conftest import SignIn
 from tests.operational_api.engagement.conftest import Post
 from tests.operational_api.engagement.providers import Cloud
 from tests.operational_api.engagement.test_dispatch import dispatcher
-from tests.operational_api.engagement.waiting import NOW, NUMBER, allow
+from tests.operational_api.engagement.waiting import NOW, allow, with_number
 
 LONG = "x" * 400
 ACCENTS = "ệ" * 100
@@ -27,11 +27,7 @@ ACCENTS = "ệ" * 100
 
 @pytest.fixture
 def mia(session: Session) -> Contact:
-    account = make_account(session, display_name="Mia Maier", time_zone="UTC")
-    session.add(Phone(customer_id=account.id, number=NUMBER, confirmed_at=NOW, asked_at=NOW))
-    session.flush()
-    found = contact(session, account.id)
-    assert found
+    found = with_number(session)
     allow(session, found, "reminders", "sms")
     return found
 
