@@ -35,8 +35,8 @@ from operational_api.scheduling.service import (
 )
 from operational_api.scheduling.service.classes import ClassPlan
 from operational_api.scheduling.service.moves import Mover
-from operational_api.scheduling.service.studio import colleagues
 from operational_api.scheduling.service.slots import SlotFilter
+from operational_api.scheduling.service.studio import colleagues
 from tests.factories import (
     account_of,
     make_account,
