@@ -53,7 +53,8 @@ class MessageRead(Event):
 
 
 class MessageLeft(Event):
-    """A provider took a message to a person. `channel` is email, sms, whatsapp or push."""
+    """A provider took a message to a person. `channel` is email, sms, whatsapp or push; `segments`: of an SMS, as how
+    many it is charged."""
 
     type: ClassVar[str] = "engagement.message_left"
     aggregate: ClassVar[str] = "outgoing_id"
@@ -62,6 +63,7 @@ class MessageLeft(Event):
     channel: str
     purpose: str
     template: str
+    segments: int | None = None
 
 
 class MessageFailed(Event):

@@ -234,6 +234,18 @@ class AssistantReleased(_AssistantEvent):
     reason: str
 
 
+class ClassNoticeWritten(Event):
+    """Everybody who comes to a class is written to; `recipients`: how many have a place now."""
+
+    type: ClassVar[str] = "scheduling.class_notice_written"
+    aggregate: ClassVar[str] = "slot_id"
+    notice_id: UUID
+    slot_id: UUID
+    coach_id: UUID
+    author_id: UUID
+    recipients: int
+
+
 class SlotCalledOff(Event):
     """The coach called a session off; each booking's end is a fact of its own."""
 

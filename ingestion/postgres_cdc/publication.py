@@ -30,7 +30,8 @@ IDENTITY_TABLES = ("accounts",)
 # that they were connected and disconnected. Files of messages, numbers and push subscriptions (whoever has one may
 # push) serve operations alone, and so do videos: what is measured of them is in their events. Webhooks of ours are
 # sealed secrets, copies of events and answers of strangers; what a CRM was told is a copy, too. Of an invoice that is
-# parked, its events say what there is to count; of wallets, payments, the ledger and their events do.
+# parked, its events say what there is to count; of wallets, payments, the ledger and their events do. What a coach
+# writes to a class is words; that they wrote, and to how many, is an event.
 WITHHELD_TABLES = (
     "platform.alembic_version", "platform.consent_marks", "platform.idempotency_keys", "platform.revocations",
     "platform.web_sessions", "commerce.parked_invoices", "commerce.retellings",
@@ -39,6 +40,7 @@ WITHHELD_TABLES = (
     "training.workout_revisions", "training.exercise_names",
     "scheduling.calendar_connections", "scheduling.calendar_secrets", "scheduling.busy_times",
     "scheduling.calendar_entries", "scheduling.calendar_pushes", "scheduling.calendar_feeds",
+    "scheduling.class_notices",
     "engagement.attachment_files", "engagement.digest_choices", "engagement.do_not_disturb",
     "engagement.inbox_messages",
     "engagement.phones", "engagement.push_subscriptions", "engagement.scheduled_files",

@@ -33,6 +33,7 @@ from operational_api.engagement.service.emails import (
     WORD_EVERY,
     call_off,
     queue_email,
+    queue_for_many,
     queue_message,
     word_left_at,
     word_waits,
@@ -77,6 +78,7 @@ def confirm_booking(session: Session, event: Event) -> None:
     assert isinstance(event, scheduling.SessionBooked)  # noqa: S101 - by the table below
     customer, facts = _session_facts(session, event.booking_id)
     template = "waitlist_promoted" if event.is_from_waitlist else "booking_confirmed"
+    facts |= {"notices": [one.body for one in scheduling_public.notices_of(session, event.slot_id)]}
     if event.booked_by is not None:
         facts |= {"free_until": _free_until(session, event)}
     if event.assignment == "desk" and event.moved_from_id is not None:
@@ -146,6 +148,38 @@ def tell_of_assistance(session: Session, event: Event) -> None:
         assistant=facts.assistant_name, location=facts.location_name, starts_at=event.starts_at.isoformat(),
         time_zone=facts.time_zone, is_series=facts.series_id is not None, path=f"/classes/{event.slot_id}",
     )  # fmt: skip
+
+
+def tell_of_notice(session: Session, event: Event) -> None:
+    """Who is booked on a class reads what is written to all of them, as a reminder of it: by the way that they like,
+    within what is enough for them. Whose quiet would last until it begins has it by e-mail, as what proves their place
+    comes: that rings nobody awake, and later would be too late."""
+    assert isinstance(event, scheduling.ClassNoticeWritten)  # noqa: S101
+    facts, now = scheduling_public.notice(session, event.notice_id), clock.now()
+    if facts is None or facts.starts_at <= now or now - event.occurred_at > STALE_AFTER:
+        return
+    people = list(contacts(session, facts.customer_ids).values())
+    asleep = preferences.undisturbed_until(session, people, facts.starts_at, now=now)
+    alike: dict[tuple[str, bool], list[Contact]] = {}
+    for one in people:
+        alike.setdefault((own_zone(one.time_zone, facts.time_zone), one.account_id in asleep), []).append(one)
+    for (zone, is_asleep), those in alike.items():
+        queue_for_many(
+            session, those, dedupe_key=f"class_notice:{event.notice_id}", template="class_notice", context={
+                "title": facts.title, "coach": facts.coach_name, "author": facts.author_name, "body": facts.body,
+                "location": facts.location_name, "starts_at": facts.starts_at.isoformat(), "time_zone": zone,
+                "studio_zone": facts.time_zone, "path": "/bookings",
+            },
+            purpose="transactional" if is_asleep else "reminders", channels=("email",) if is_asleep else WAYS,
+            now=now, expires_at=facts.starts_at,
+        )  # fmt: skip
+
+
+def forget_notices(session: Session, event: Event) -> None:
+    """Who comes no more is not told how the class is held."""
+    assert isinstance(event, scheduling.SessionCancelled)  # noqa: S101
+    for one in scheduling_public.notices_of(session, event.slot_id):
+        call_off(session, f"class_notice:{one.id}:{event.customer_id}", reason="cancelled")
 
 
 def send_receipt(session: Session, event: Event) -> None:
@@ -409,10 +443,11 @@ PERIODIC = [
 ]
 HANDLERS = {
     scheduling.SessionBooked.type: [confirm_booking, remind_of_session],
-    scheduling.SessionCancelled.type: [confirm_cancellation, forget_reminder],
+    scheduling.SessionCancelled.type: [confirm_cancellation, forget_reminder, forget_notices],
     scheduling.SessionMoved.type: [tell_of_move, forget_reminder, remind_of_session],
     scheduling.SeatHeld.type: [tell_of_kept_seat],
     scheduling.WaitlistOffered.type: [offer_seat],
+    scheduling.ClassNoticeWritten.type: [tell_of_notice],
     scheduling.AssistantAssigned.type: [tell_of_assistance],
     scheduling.AssistantMoved.type: [tell_of_assistance],
     scheduling.AssistantReleased.type: [tell_of_assistance],

@@ -4,7 +4,7 @@ from datetime import datetime, time
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, Integer, String, text
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, Integer, SmallInteger, String, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -269,6 +269,8 @@ class OutgoingMessage(Base):
     waits is sent a second time. `fallbacks`: channels that may still carry it, in order. `in_doubt_since`: it may have
     left by a provider that cannot tell two equal requests apart.
 
+    `segments`: as how many texts it was charged, whichever channel carried it in the end; null where none left.
+
     `digest_at`: it waits for the list of that time. `digest_id`: the message that carries the list it is in, which is
     one of them; who carries it has its own id there (`service.digests`).
     """
@@ -293,6 +295,7 @@ class OutgoingMessage(Base):
             postgresql_where=text("status = 'queued' and digest_at is not null and digest_id is null"),
         ),
         Index("ix_outgoing_emails_digest", "digest_id", postgresql_where=text("digest_id is not null")),
+        Index("ix_outgoing_emails_charged", "sent_at", postgresql_where=text("segments is not null")),
         CheckConstraint("channel in ('email', 'sms', 'whatsapp', 'push')", name="channel"),
         CheckConstraint("purpose in ('transactional', 'reminders', 'coaching', 'marketing')", name="purpose"),
         SCHEMA,
@@ -320,6 +323,7 @@ class OutgoingMessage(Base):
     delivered_at: Mapped[datetime | None]
     digest_at: Mapped[datetime | None]
     digest_id: Mapped[UUID | None]
+    segments: Mapped[int | None] = mapped_column(SmallInteger)
 
 
 OutgoingEmail = OutgoingMessage

@@ -38,6 +38,7 @@ from operational_api.engagement.schemas import (
     ScheduledCreate,
     ScheduledRead,
     ScheduledUpdate,
+    SmsCostsRead,
     TemplateRead,
     TemplateWrite,
     named,
@@ -48,6 +49,7 @@ from operational_api.engagement.service import (
     attachments,
     merging,
     scheduled,
+    sms_costs,
     threads,
 )
 from operational_api.engagement.settings import ChannelSettings, FileSettings
@@ -278,6 +280,12 @@ def list_announcements(session: DbSession) -> Page[AnnouncementRead]:
 def list_audiences(session: DbSession) -> Page[AudienceRead]:
     """Whom an announcement can be for, with how many they are now."""
     return Page(items=[AudienceRead.model_validate(one) for one in announcements.audiences(session)])
+
+
+@api.get("/sms-costs", dependencies=[Allowed("engagement.announce")])
+def read_sms_costs(session: DbSession, settings: Settings) -> SmsCostsRead:
+    """What the texts of the last thirty days cost."""
+    return SmsCostsRead.model_validate(sms_costs.lately(session, settings, now=_now()))
 
 
 @api.post(

@@ -337,6 +337,19 @@ class AudienceRead(BaseModel):
     willing: int
 
 
+class SmsCostsRead(BaseModel):
+    """What the texts of the last thirty days cost: as how many segments they are charged, and how much that is; null
+    where nobody said the price."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    since: datetime
+    messages: int
+    segments: int
+    cost_minor: int | None
+    currency: str
+
+
 class PushKeys(BaseModel):
     p256dh: Annotated[str, Field(min_length=80, max_length=100, pattern=r"^[\w-]+=*$")]
     auth: Annotated[str, Field(min_length=20, max_length=30, pattern=r"^[\w-]+=*$")]

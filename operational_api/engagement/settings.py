@@ -61,6 +61,10 @@ class ChannelSettings(BaseSettings):
     twilio_auth_token: SecretStr = SecretStr("")
     sms_from: str = ""
     """Our number (E.164) or the sid of a messaging service (MG…)."""
+    sms_thousand_segments_minor: int = 0
+    """What the provider charges for a thousand segments of SMS, in minor units of `sms_currency`; 0 where it is not
+    said."""
+    sms_currency: str = "EUR"
     whatsapp_from: str = ""
     """Our WhatsApp number, E.164."""
     whatsapp_templates: dict[str, str] = {}

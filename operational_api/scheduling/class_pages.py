@@ -18,7 +18,7 @@ from operational_api.core.wall_time import Day
 from operational_api.scheduling import access, rosters
 from operational_api.scheduling.errors import BookingClosed, HoldExpired
 from operational_api.scheduling.recurrence import Recurrence
-from operational_api.scheduling.service import agenda, classes, holds, studio
+from operational_api.scheduling.service import agenda, classes, holds, notices, studio
 from operational_api.scheduling.service.classes import ClassPlan
 from operational_api.scheduling.service.moves import Mover
 from operational_api.web.navigation import NavItem
@@ -27,6 +27,7 @@ from operational_api.web.rendering import redirect, render
 router = APIRouter(route_class=IdempotentRoute)
 NAV = [NavItem("Classes", "/classes", "scheduling.manage_classes", order=35, icon="users")]
 
+MAY = ("manage_classes", "assign_assistants", "write_notice")
 Title = Annotated[str, Form(max_length=100)]
 Whole = Annotated[int, Form()]
 Rooms = Annotated[list[UUID], Form()]
@@ -140,6 +141,24 @@ def assign(
     return redirect(request, f"/classes/{slot_id}", flash=f"{told} {many} now. Who is new or no longer needed is told.")
 
 
+@router.post("/classes/{slot_id}/notices", dependencies=[Allowed("scheduling.write_notice")])
+def write_notice(
+    request: Request, slot_id: UUID, principal: CurrentPrincipal, account_id: CurrentAccount, session: DbSession,
+    body: Annotated[str, Form()] = "",
+) -> Response:  # fmt: skip
+    """Write to everybody who comes; what was typed is not lost where it cannot be."""
+    slot = access.reach_slot(session, principal, slot_id, "scheduling.write_notice")
+    now = datetime.now(UTC)
+    try:
+        with session.begin_nested():
+            row = notices.write_notice(session, slot_id=slot.id, author_id=account_id, body=body, now=now)
+    except DomainError as refusal:
+        return _edit(request, session, principal, slot_id, written=body, not_written=refusal.detail)
+    told = f"On its way to {row.recipients} people." if row.recipients > 1 else "On its way to one person."
+    kept = "Kept. Whoever books reads it with the confirmation."
+    return redirect(request, f"/classes/{slot_id}", flash=told if row.recipients else kept)
+
+
 @router.post("/classes/{slot_id}/cancel", dependencies=[Allowed("scheduling.manage_classes")])
 def cancel(
     request: Request, slot_id: UUID, principal: CurrentPrincipal, session: DbSession, scope: ScopeField = "one"
@@ -199,12 +218,13 @@ def _page(
 def _edit(
     request: Request, session: Session, principal: Principal, slot_id: UUID, *, sent: dict[str, object] | None = None,
     refusal: str | None = None, helping: dict[str, object] | None = None, not_assigned: str | None = None,
+    written: str = "", not_written: str | None = None,
 ) -> Response:  # fmt: skip
     now = datetime.now(UTC)
     view = studio.get_class(session, slot_id, now=now)
     slot, tz = view.slot, view.location.time_zone
     who, about = access.posted(session, principal), access.resource_of_slot(session, principal, view.slot)
-    may = {one: is_allowed(who, f"scheduling.{one}", about) for one in ("manage_classes", "assign_assistants")}
+    may = {one: is_allowed(who, f"scheduling.{one}", about) for one in MAY}
     form = {
         "title": slot.title, "wall_start": f"{slot.starts_at.astimezone(ZoneInfo(tz)):%H:%M}",
         "minutes": int((slot.ends_at - slot.starts_at).total_seconds()) // 60, "capacity": slot.capacity,
@@ -213,7 +233,7 @@ def _edit(
     return render(
         request,
         "scheduling/class.html",
-        status_code=409 if refusal or not_assigned else 200,
+        status_code=409 if refusal or not_assigned or not_written else 200,
         tz=tz,
         view=view,
         is_open=slot.status == "open" and slot.starts_at > now,
@@ -224,5 +244,8 @@ def _edit(
         colleagues=studio.colleagues(session, slot) if may["assign_assistants"] else [],
         helping=helping or {"coach_ids": {one.coach_id for one in view.assistants}, "scope": "one"},
         not_assigned=not_assigned,
+        written=written,
+        not_written=not_written,
+        longest=notices.LONGEST,
         seats=rosters.seats_of_class(session, principal, slot.id, now=now),
     )

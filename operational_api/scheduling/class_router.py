@@ -10,7 +10,7 @@ from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Page
 from operational_api.core.policy import Allowed
-from operational_api.core.principal import CurrentPrincipal, Principal
+from operational_api.core.principal import CurrentAccount, CurrentPrincipal, Principal
 from operational_api.scheduling import access
 from operational_api.scheduling.availability_schemas import HolidayBody
 from operational_api.scheduling.class_schemas import (
@@ -20,6 +20,7 @@ from operational_api.scheduling.class_schemas import (
     ClassCreate,
     ClassRead,
     HolidaysReplace,
+    NoticeCreate,
     ResourcePut,
     ResourceRead,
     TermsPut,
@@ -27,7 +28,7 @@ from operational_api.scheduling.class_schemas import (
 )
 from operational_api.scheduling.recurrence import parse
 from operational_api.scheduling.schemas import Kind
-from operational_api.scheduling.service import classes, openings, studio, terms
+from operational_api.scheduling.service import classes, notices, openings, studio, terms
 from operational_api.scheduling.service.moves import Mover
 
 router = APIRouter(route_class=IdempotentRoute)
@@ -80,6 +81,17 @@ def put_assistants(slot_id: UUID, body: AssistantsPut, principal: CurrentPrincip
     classes.assign_assistants(
         session, slot_id=slot_id, coach_ids=body.coach_ids, scope=body.scope, now=datetime.now(UTC)
     )
+    return _told(session, slot_id)
+
+
+@router.post("/classes/{slot_id}/notices", status_code=201, dependencies=[Allowed("scheduling.write_notice")])
+def create_notice(
+    slot_id: UUID, body: NoticeCreate, principal: CurrentPrincipal, author_id: CurrentAccount, session: DbSession
+) -> ClassRead:
+    """Write to everybody who comes to a class, by what each of them allows. Who books later reads it with the
+    confirmation."""
+    access.reach_slot(session, principal, slot_id, "scheduling.write_notice")
+    notices.write_notice(session, slot_id=slot_id, author_id=author_id, body=body.body, now=datetime.now(UTC))
     return _told(session, slot_id)
 
 

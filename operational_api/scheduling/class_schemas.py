@@ -12,6 +12,7 @@ from operational_api.scheduling.availability_schemas import HolidayBody
 from operational_api.scheduling.schemas import Kind
 from operational_api.scheduling.service.assistants import MOST
 from operational_api.scheduling.service.classes import LARGEST, ClassPlan
+from operational_api.scheduling.service.notices import LONGEST as NOTICE
 from operational_api.scheduling.service.studio import ClassView
 
 ResourceKind = Literal["room", "rack", "machine"]
@@ -68,6 +69,24 @@ class AssistantRead(BaseModel):
     display_name: str
 
 
+class NoticeCreate(BaseModel):
+    """What everybody who comes to a class is to read."""
+
+    body: str = Field(min_length=1, max_length=NOTICE)
+
+
+class NoticeRead(BaseModel):
+    """A notice of a class. `author_name` is null where the studio wrote it, and no coach; `recipients`: how many had a
+    place then."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    author_name: str | None
+    body: str
+    recipients: int
+    created_at: datetime
+
+
 class ResourceRead(BaseModel):
     model_config = ConfigDict(from_attributes=True)
     id: UUID
@@ -104,6 +123,7 @@ class ClassRead(BaseModel):
     series_id: UUID | None
     rule: str | None
     resources: list[ResourceRead]
+    notices: list[NoticeRead]
 
     @classmethod
     def of(cls, view: ClassView) -> "ClassRead":
@@ -117,6 +137,7 @@ class ClassRead(BaseModel):
             time_zone=zone, capacity=slot.capacity, seats_held=view.seats_held, status=slot.status,
             series_id=slot.series_id, rule=view.rule,
             resources=[ResourceRead.model_validate(one) for one in view.resources],
+            notices=[NoticeRead.model_validate(one) for one in view.notices],
         )  # fmt: skip
 
 

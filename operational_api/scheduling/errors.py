@@ -14,6 +14,7 @@ DomainError
 |  |- InvalidAvailability
 |  |- InvalidRecurrence
 |  |- InvalidClass
+|  |- InvalidNotice
 |- ClassNotFound       404, ResourceNotFound 404, DayNotFound 404
 |- PlanRequired        402
 |- AllowanceUsed
@@ -83,6 +84,10 @@ class InvalidRecurrence(Invalid):
 
 class InvalidClass(Invalid):
     """A class like that cannot be held."""
+
+
+class InvalidNotice(Invalid):
+    """Write between 1 and 1,000 characters."""
 
 
 class ClassNotFound(NotFound):

@@ -226,6 +226,20 @@ class Slot(Base):
     created_at: Mapped[ServerTime]
 
 
+class ClassNotice(Base):
+    """What was written to everybody who comes to a class. Who books later reads it, too. `recipients`: how many had a
+    place then."""
+
+    __tablename__ = "class_notices"
+    __table_args__ = (SCHEMA,)
+    id: Mapped[Id]
+    slot_id: Mapped[UUID] = mapped_column(ForeignKey(Slot.id), index=True)
+    author_id: Mapped[UUID]
+    body: Mapped[str]
+    recipients: Mapped[int]
+    created_at: Mapped[RequiredTime]
+
+
 class SlotResource(Base):
     """A resource that a slot uses. Times are the slot's, copied so that the constraint can see them."""
 

@@ -23,7 +23,17 @@ from operational_api.scheduling.calendars import pages as calendar_pages
 from operational_api.scheduling.errors import AlreadyBooked, BookingClosed, InvalidRecurrence, PlanRequired
 from operational_api.scheduling.lifecycle import CANCELLATION_WINDOW
 from operational_api.scheduling.models import Location
-from operational_api.scheduling.service import agenda, bookings, moves, payment, recurring, slots, timetable, waitlist
+from operational_api.scheduling.service import (
+    agenda,
+    bookings,
+    moves,
+    notices,
+    payment,
+    recurring,
+    slots,
+    timetable,
+    waitlist,
+)
 from operational_api.scheduling.service.holds import life_of
 from operational_api.scheduling.service.terms import terms_of
 from operational_api.training import public as training
@@ -197,6 +207,7 @@ def my_bookings(request: Request, customer_id: CurrentAccount, session: DbSessio
     shown = {view.booking.id for view in coming}
     client = training.client_facts(session, customer_id)
     moved = moves.history(session, [view.booking.id for view in (*coming, *past)])
+    told = notices.of_slots(session, [view.slot.id for view in coming if view.slot.kind == "group"])
     return render(
         request,
         "scheduling/bookings.html",
@@ -207,6 +218,7 @@ def my_bookings(request: Request, customer_id: CurrentAccount, session: DbSessio
         window=CANCELLATION_WINDOW,
         kept=agenda.list_kept(session, customer_id=customer_id, now=now),
         moved=moved,
+        told=told,
         replaced={
             step.from_booking_id
             for chain in moved.values()

@@ -1,6 +1,6 @@
 """What scheduling gives a person of itself: their bookings and calendars, and a coach's hours and classes."""
 
-from operational_api.core.personal import DELETED, IDS, Contributed, Elsewhere, Emptied, given
+from operational_api.core.personal import DELETED, IDS, Contributed, Elsewhere, Emptied, Kept, given
 
 PERSONAL = [
     Contributed(
@@ -14,6 +14,7 @@ PERSONAL = [
             "bookings": given("customer_id", IDS, omit="late_fee_waived_by booked_by"),
             "busy_times": given(closing=Elsewhere("connections.forget_person"), through="connection_id"),
             "calendar_connections": given("account_id", Elsewhere("connections.forget_person"), omit="cursor"),
+            "class_notices": given("author_id", Kept("words to a class, which are those of who was told")),
             "coaches": given(
                 "id", Emptied({"display_name": "Former coach", "bio": "", "specialities": []}), named="location_id:name"
             ),

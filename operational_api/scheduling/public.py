@@ -3,7 +3,7 @@
 Commands take the principal and decide by the policy; the HTTP API and the graph both act through them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,12 +29,13 @@ from operational_api.scheduling.at_desk import undo_for as undo_for
 from operational_api.scheduling.at_desk import undoable as undoable
 from operational_api.scheduling.errors import BookingNotFound, SlotNotFound
 from operational_api.scheduling.lifecycle import BookingLife, Outcome
-from operational_api.scheduling.models import Booking, Coach, Location, Slot
+from operational_api.scheduling.models import Booking, ClassNotice, Coach, Location, Slot
 from operational_api.scheduling.rosters import Seat as Seat
 from operational_api.scheduling.rosters import seats_of_day as seats_of_day
 from operational_api.scheduling.schemas import BookingRead as BookingRead
-from operational_api.scheduling.service import agenda, assistants, bookings, desks, fees, holds, places, seats
+from operational_api.scheduling.service import agenda, assistants, bookings, desks, fees, holds, notices, places, seats
 from operational_api.scheduling.service.desk_bookings import Order as Order
+from operational_api.scheduling.service.notices import NoticeView as NoticeView
 from operational_api.scheduling.service.recurring import Booked as Booked
 from operational_api.scheduling.service.round_robin import Opening as Opening
 from operational_api.scheduling.service.slots import SlotView as SlotView
@@ -45,7 +46,7 @@ from operational_api.training import public as training
 class SessionFacts:
     """A booked session in words, for messages and reminders. `time_zone` is the studio's. `outcome_at`: when it was
     said whether they came; of a session that is to come, when they were checked in. `free_until`: cancelling by then
-    costs nothing. `booked_by`: who booked it for them."""
+    costs nothing. `booked_by`: who booked it for them. `assistant_names`: of a class, who helps its coach."""
 
     booking_id: UUID
     customer_id: UUID
@@ -60,11 +61,13 @@ class SessionFacts:
     outcome_at: datetime | None
     free_until: datetime | None
     booked_by: UUID | None
+    assistant_names: list[str]
 
 
 _Facts = Select[
     tuple[
-        UUID, UUID, UUID, str, str, str, str, datetime, datetime, str, datetime | None, datetime | None, UUID | None
+        UUID, UUID, UUID, str, str, str, str, datetime, datetime, str, datetime | None, datetime | None, UUID | None,
+        list[str],
     ]
 ]  # fmt: skip
 
@@ -74,7 +77,7 @@ def _facts() -> _Facts:
         select(
             Booking.id, Booking.customer_id, Booking.coach_id, Coach.display_name, Slot.title, Location.name,
             Location.time_zone, Booking.starts_at, Booking.ends_at, Booking.status,
-            Booking.outcome_at, Booking.free_until, Booking.booked_by,
+            Booking.outcome_at, Booking.free_until, Booking.booked_by, assistants.names(),
         )
         .join(Slot, Slot.id == Booking.slot_id)
         .join(Coach, Coach.id == Booking.coach_id)
@@ -219,6 +222,48 @@ def assistance(session: Session, assist_id: UUID) -> Assistance | None:
         .where(Slot.id == assist_id)
     ).one_or_none()
     return Assistance(*row) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeFacts:
+    """A notice of a class that is to come, in words, and who is booked on it. `author_name` as in `NoticeView`;
+    `time_zone` is the studio's."""
+
+    body: str
+    author_name: str | None
+    slot_id: UUID
+    title: str
+    coach_name: str
+    location_name: str
+    time_zone: str
+    starts_at: datetime
+    customer_ids: Sequence[UUID]
+
+
+def notice(session: Session, notice_id: UUID) -> NoticeFacts | None:
+    """A notice; None where its class was called off."""
+    author = aliased(Coach)
+    row = session.execute(
+        select(
+            ClassNotice.body, author.display_name, Slot.id, Slot.title, Coach.display_name, Location.name,
+            Location.time_zone, Slot.starts_at,
+        )
+        .join(Slot, Slot.id == ClassNotice.slot_id)
+        .join(Coach, Coach.id == Slot.coach_id)
+        .join(Location, Location.id == Slot.location_id)
+        .outerjoin(author, author.id == ClassNotice.author_id)
+        .where(ClassNotice.id == notice_id, Slot.status == "open")
+    ).one_or_none()  # fmt: skip
+    if row is None:
+        return None
+    body, written_by, slot_id, title, coach, place, zone, starts_at = row
+    coming = notices.attendees(session, slot_id)
+    return NoticeFacts(body, written_by, slot_id, title, coach, place, zone, starts_at, coming)
+
+
+def notices_of(session: Session, slot_id: UUID) -> list[NoticeView]:
+    """What was written to everybody who comes to a class, the oldest first."""
+    return notices.of_slots(session, [slot_id]).get(slot_id, [])
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def live(
     write_leads(batch, customers, base.locations, clock)
     bookings, waiting = sessions.book(customers=customers, coaches=coaches, journey=journey, clock=clock, random=random)
     packs = billing.sell_packs(batch, bookings, customers=customers, prices=base.prices)
-    sessions.write(
+    slots = sessions.write(
         batch, bookings, waiting, customers=customers, coaches=coaches, locations=base.locations, clock=clock
     )
     members = subscriptions.subscribe(
@@ -79,6 +79,7 @@ def live(
     rules.write_runs(batch, talk, base.rule, customers=customers, coaches=coaches, journey=journey, clock=clock)
     earnings.earn(batch, bookings, packs, customers=customers, coaches=coaches, desk=base.desk, clock=clock)
     wallets.write(batch, spent, customers=customers, desk=base.desk, clock=clock)
+    sessions.write_assistants(batch, slots, coaches=coaches, locations=base.locations, clock=clock)
     return Block(batch, customers, journey)
 
 

@@ -238,8 +238,9 @@ def write(
     coaches: Coaches,
     locations: Ids,
     clock: Clock,
-) -> None:
-    """Slots, bookings, waitlist entries and their events into the batch; gives the bookings their ids."""
+) -> NDArray[np.void]:
+    """Slots, bookings, waitlist entries and their events into the batch; gives the bookings their ids. Returns those of
+    slots by coach, week and cell."""
     slots = _write_slots(batch, bookings, coaches, locations, clock)
     key = (bookings.coach, bookings.week, bookings.cell)
     bookings.ids = batch.ids(bookings.booked_at)
@@ -264,6 +265,32 @@ def write(
         is_late=(bookings.status == IS_LATE)[off],
     )  # fmt: skip
     _write_waiting(batch, waiting, slots, customers, clock)
+    return slots
+
+
+def write_assistants(
+    batch: Batch, slots: NDArray[np.void], *, coaches: Coaches, locations: Ids, clock: Clock
+) -> None:  # fmt: skip
+    """Who leads no class assists the one on Saturdays to come of who does, where both are there. Last of a block: what
+    is drawn here moves nothing else."""
+    last, weeks = CELLS + GROUP_CELLS - 1, np.arange(clock.weeks)
+    follows = np.zeros(len(coaches), bool)
+    follows[1:] = leads(coaches)[:-1] & ~leads(coaches)[1:] & (coaches.studio[1:] == coaches.studio[:-1])
+    helps = follows[:, None] & works(coaches, clock) & (weeks >= clock.current)
+    coach, week = np.nonzero(helps)
+    lead = coach - 1
+    starts = clock.utc(
+        coaches.studio[lead], clock.day(week, coaches.cell_weekday[lead, last]), coaches.cell_hour[lead, last] * 60
+    )
+    there = has_id(slots[lead, week, last]) & (starts > clock.until)
+    coach, week, lead, starts = coach[there], week[there], lead[there], starts[there]
+    created = np.minimum(starts - 28 * DAY, clock.until - HOUR)
+    batch.add(
+        "scheduling.slots", id=batch.ids(created), coach_id=coaches.ids[coach],
+        location_id=locations[coaches.studio[coach]], kind="assist",
+        title=Coded((lead * 3 + last) % len(CLASSES), CLASSES), starts_at=starts, ends_at=starts + HOUR,
+        capacity=np.zeros(len(coach), int), status="open", assists_id=slots[lead, week, last], created_at=created,
+    )  # fmt: skip
 
 
 def _write_slots(batch: Batch, bookings: Bookings, coaches: Coaches, locations: Ids, clock: Clock) -> NDArray[np.void]:
@@ -287,7 +314,7 @@ def _write_slots(batch: Batch, bookings: Bookings, coaches: Coaches, locations: 
         kind=Coded(is_class.astype(int), ("one_to_one", "group")),
         title=Coded(np.where(is_class, 1 + (coach * 3 + cell) % len(CLASSES), 0), titles), starts_at=starts,
         ends_at=starts + HOUR, capacity=np.where(is_class, CAPACITY[np.maximum(cell - CELLS, 0)], 1), status="open",
-        created_at=created,
+        assists_id=no_ids(len(ids)), created_at=created,
     )  # fmt: skip
     return slots
 

@@ -229,6 +229,8 @@ DEEDS: dict[str, Deed] = {
     "POST /api/scheduling/classes": Deed("coach", body=CLASS | {"first_on": "2027-03-04"}),
     "PUT /api/scheduling/classes/{slot_id}/assistants": Deed("coach", SEEN, body={"coach_ids": ["HELPER"]}),
     "POST /classes/{slot_id}/assistants": Deed("coach", SEEN, form={"coach_ids": "HELPER"}),
+    "POST /api/scheduling/classes/{slot_id}/notices": Deed("coach", SEEN, body={"body": "Bring a mat."}),
+    "POST /classes/{slot_id}/notices": Deed("coach", SEEN, form={"body": "Bring a mat."}),
     "POST /classes": Deed("coach", form=CLASS | {"first_on": "2027-03-04"}),
     "POST /availability/days": Deed(
         "coach", form={"what": "holiday", "first_on": "2027-08-02", "last_on": "2027-08-06", "step": "save"}

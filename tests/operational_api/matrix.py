@@ -54,6 +54,7 @@ ROLES_OF: dict[str, str] = {
     "scheduling.cancel_slot": f"{COACHES} front_desk admin",
     "scheduling.assign_assistants": f"{COACHES} front_desk admin",
     "scheduling.read_class": f"{COACHES} front_desk admin",
+    "scheduling.write_notice": f"{COACHES} front_desk admin",
     "scheduling.read_availability": f"{COACHES} front_desk admin",
     "scheduling.replace_availability": f"{COACHES} admin",
     "training.train": "customer",

@@ -193,6 +193,12 @@ OBJECTS: dict[str, Object] = {
     "POST /classes/{slot_id}/assistants": Object(
         "class", "coach", "lead_coach front_desk admin", form={"scope": "one"}
     ),
+    "POST /api/scheduling/classes/{slot_id}/notices": Object(
+        "class", "coach", "lead_coach front_desk admin", body={"body": "Bring a mat."}
+    ),
+    "POST /classes/{slot_id}/notices": Object(
+        "class", "coach", "lead_coach front_desk admin", form={"body": "Bring a mat."}
+    ),
     "POST /classes/{slot_id}": Object("class", "coach", "lead_coach admin", form=CLASS),
     "POST /classes/{slot_id}/cancel": Object("class", "coach", "lead_coach admin", form={"scope": "one"}),
     "GET /api/scheduling/terms": Object("coach", "coach", CANCELLED, at="query.coach_id"),

@@ -57,10 +57,12 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Taken by the provider. `gone`: devices that told us to forget them."""
+    """Taken by the provider. `gone`: devices that told us to forget them. `segments`: of a text, what it is charged
+    as."""
 
     provider_message_id: str | None = None
     gone: Sequence[UUID] = ()
+    segments: int | None = None
 
 
 class NotSent(Exception):

@@ -7,7 +7,7 @@ number before it is sent again.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, ClassVar
@@ -126,6 +126,11 @@ class SmsGateway(TwilioGateway):
         """The whole text."""
         return text_of(message)
 
+    def send(self, message: Ready) -> Receipt:
+        """As any, with its segments. Twilio knows them once it has chosen a sender of a messaging service, after it has
+        answered: they are counted here."""
+        return replace(super().send(message), segments=segments.count(self.words(message)).segments)
+
     def request(self, message: Ready) -> dict[str, Any]:
         """The text, not longer than ten segments.
 
@@ -136,7 +141,6 @@ class SmsGateway(TwilioGateway):
         counted = segments.count(text)
         if counted.segments > MOST_SEGMENTS:
             raise Refused("too_long", f"{counted.segments} segments")
-        log.info("sms_counted", message_id=str(message.id), segments=counted.segments, encoding=counted.encoding)
         sender = self.settings.sms_from
         who = {"messaging_service_sid": sender} if sender.startswith("MG") else {"from_": sender}
         return {"body": text, **who}

@@ -35,6 +35,7 @@ TEMPLATES: dict[str, frozenset[str]] = {
         "waitlist_promoted": "name booking_id title coach location starts_at ends_at time_zone",
         "waitlist_offered": "name booking_id title coach location starts_at time_zone expires_at",
         "class_assisted": "name what title coach assistant location starts_at time_zone is_series path",
+        "class_notice": "name title coach author body location starts_at time_zone",
         "payment_receipt": "name amount_minor currency",
         "payment_failed": "name amount_minor currency",
         "payment_refunded": "name amount_minor currency",
@@ -142,6 +143,7 @@ def queue_for_many(
     purpose: Purpose,
     channels: Sequence[Channel],
     now: datetime,
+    expires_at: datetime | None = None,
 ) -> None:
     """`queue_message` for each of these people, in few statements; the person's id is added to the `dedupe_key`."""
     _check(template, {"name": "", **context})
@@ -152,7 +154,7 @@ def queue_for_many(
             "dedupe_key": f"{dedupe_key}:{person.account_id}", "template": template, "channel": first,
             "recipient": person.email if first == "email" else "", "fallbacks": others, "purpose": purpose,
             "context": {"name": person.first_name, **context}, "customer_id": person.account_id,
-            "language": languages[person.account_id], "next_attempt_at": now,
+            "language": languages[person.account_id], "next_attempt_at": now, "expires_at": expires_at,
         }
         for person in people
     ]  # fmt: skip
@@ -163,7 +165,7 @@ def queue_for_many(
             [
                 inbox.Taken(
                     f"{dedupe_key}:{person.account_id}", person.account_id, template, purpose,
-                    {"name": person.first_name, **context}, languages[person.account_id], now,
+                    {"name": person.first_name, **context}, languages[person.account_id], now, expires_at,
                 )
                 for person in people
             ],

@@ -325,6 +325,8 @@ def note_taken(session: Session, row: OutgoingMessage, receipt: Receipt, now: da
     """The provider has it, and what it carries with it."""
     others = digests.carried_by(session, row)
     row.provider_message_id, row.in_doubt_since = receipt.provider_message_id, None
+    if receipt.segments is not None:
+        row.segments = (row.segments or 0) + receipt.segments
     addresses.forget_devices(session, receipt.gone)
     for one in (row, *others):
         one.status, one.sent_at, one.last_error, one.reason = "sent", now, None, None
@@ -336,7 +338,7 @@ def note_taken(session: Session, row: OutgoingMessage, receipt: Receipt, now: da
                 session,
                 MessageLeft(
                     occurred_at=now, outgoing_id=one.id, person_id=one.customer_id, channel=one.channel,
-                    purpose=one.purpose, template=one.template,
+                    purpose=one.purpose, template=one.template, segments=receipt.segments if one is row else None,
                 ),
             )  # fmt: skip
 

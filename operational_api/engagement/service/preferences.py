@@ -31,6 +31,7 @@ from operational_api.engagement.sending import (
     Purpose,
     Wishes,
     is_quiet,
+    quiet_end,
     zone_of,
 )
 from operational_api.engagement.service import do_not_disturb
@@ -156,6 +157,24 @@ def willing_to_read(
     hear = set(session.scalars(yes))
     wishes = {one: Wishes(said.get(one, {}), allows_marketing=one in hear) for one in ids}
     return {(one, purpose) for one, wish in wishes.items() for purpose in purposes if wish.allows("app", purpose)}
+
+
+def undisturbed_until(session: Session, people: Iterable[Contact], at: datetime, *, now: datetime) -> set[UUID]:
+    """Who of these wants to be disturbed by nothing but proofs from `now` until `at`, by quiet hours or altogether.
+    Two queries for any number."""
+    zones = {one.account_id: one.time_zone for one in people}
+    ends = do_not_disturb.ends_of(session, zones, now)
+    quiet = {
+        one.customer_id: one
+        for one in session.scalars(select(ContactPreference).where(ContactPreference.customer_id.in_(zones)))
+    }
+    found = set()
+    for account_id, zone in zones.items():
+        free, said = ends.get(account_id, now), quiet.get(account_id)
+        until = quiet_end(free, said.quiet_from, said.quiet_until, zone) if said and free < at else None
+        if (until or free) >= at:
+            found.add(account_id)
+    return found
 
 
 def wishes_of(session: Session, customer_id: UUID, person: Contact | None) -> Wishes:

@@ -48,6 +48,7 @@ class NextSession(BaseModel):
     booking_id: UUID
     title: str
     coach_name: str
+    assistant_names: list[str]
     location_name: str
     time_zone: str
     starts_at: datetime

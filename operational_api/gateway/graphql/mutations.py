@@ -29,6 +29,7 @@ class Booking:
     customer_id: uuid.UUID
     title: str
     coach_name: str
+    assistant_names: list[str]
     location_name: str
     time_zone: str
     starts_at: datetime

@@ -63,6 +63,7 @@ class Session:
     location_name: str
     time_zone: str
     coach: Coach
+    assistant_names: list[str]
 
     @classmethod
     def of(cls, facts: scheduling.SessionFacts) -> "Session":
@@ -70,7 +71,7 @@ class Session:
         return cls(
             id=facts.booking_id, title=facts.title, starts_at=facts.starts_at, ends_at=facts.ends_at,
             status=facts.status, location_name=facts.location_name, time_zone=facts.time_zone,
-            coach=Coach(id=facts.coach_id, display_name=facts.coach_name),
+            coach=Coach(id=facts.coach_id, display_name=facts.coach_name), assistant_names=facts.assistant_names,
         )  # fmt: skip
 
 

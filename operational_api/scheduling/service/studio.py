@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy import ColumnElement, Date, cast, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -22,8 +22,9 @@ from operational_api.scheduling.models import (
     Slot,
     SlotResource,
 )
-from operational_api.scheduling.service import assistants, openings, terms
+from operational_api.scheduling.service import assistants, notices, openings, terms
 from operational_api.scheduling.service.assistants import Assistant
+from operational_api.scheduling.service.notices import NoticeView
 from operational_api.scheduling.service.seats import count_held
 
 
@@ -112,6 +113,7 @@ class ClassView:
     resources: Sequence[Resource]
     coach_name: str
     assistants: Sequence[Assistant]
+    notices: Sequence[NoticeView]
 
 
 def list_classes(session: Session, *, coach_id: UUID, now: datetime, limit: int = 60) -> list[ClassView]:
@@ -146,18 +148,23 @@ def _classes(session: Session, *which: ColumnElement[bool], now: datetime, limit
     pairs = select(SlotResource.slot_id, Resource).join(Resource, Resource.id == SlotResource.resource_id)
     for id_, resource in session.execute(pairs.where(SlotResource.slot_id.in_(ids))).tuples():
         used.setdefault(id_, []).append(resource)
-    helpers = assistants.of_classes(session, ids)
+    helpers, told = assistants.of_classes(session, ids), notices.of_slots(session, ids)
     return [
-        ClassView(slot, place, held, rule, used.get(slot.id, []), coach, helpers.get(slot.id, []))
+        ClassView(
+            slot, place, held, rule, used.get(slot.id, []), coach, helpers.get(slot.id, []), told.get(slot.id, [])
+        )
         for slot, place, held, rule, coach in rows
     ]
 
 
 def colleagues(session: Session, slot: Slot) -> list[Assistant]:
-    """Who could help with a class: who works at its studio and does not lead it, by name."""
+    """Who could help with a class: who works at its studio on its day and does not lead it, by name."""
+    place = select(Location.time_zone).where(Location.id == slot.location_id).scalar_subquery()
+    day = cast(func.timezone(place, slot.starts_at), Date)
     query = select(Coach.id, Coach.display_name).where(
-        Coach.location_id == slot.location_id, Coach.left_on.is_(None), Coach.id != slot.coach_id
-    )
+        Coach.location_id == slot.location_id, Coach.id != slot.coach_id, Coach.hired_on <= day,
+        or_(Coach.left_on.is_(None), Coach.left_on >= day),
+    )  # fmt: skip
     return [Assistant(*row) for row in session.execute(query.order_by(Coach.display_name, Coach.id)).tuples()]
 
 

@@ -63,7 +63,7 @@ coached := {
 	"training.manage_templates", "training.read_screening", "training.read_wellbeing",
 	"scheduling.connect_calendars",
 	"scheduling.answer_request", "scheduling.book_for", "scheduling.manage_classes",
-	"scheduling.assign_assistants", "scheduling.read_class",
+	"scheduling.assign_assistants", "scheduling.read_class", "scheduling.write_notice",
 	"commerce.read_commissions",
 	"training.keep_media", "training.watch_media",
 }
@@ -145,6 +145,7 @@ staff := {
 	"scheduling.read_class": {"front_desk", "lead_coach", "admin"},
 	"scheduling.reassign_booking": {"front_desk", "lead_coach", "admin"},
 	"scheduling.waive_fee": {"front_desk", "lead_coach", "admin"},
+	"scheduling.write_notice": {"front_desk", "lead_coach", "admin"},
 	"commerce.close_pay_period": {"finance", "admin"},
 	"commerce.decide_parked": {"admin"},
 	"commerce.give_credit": {"front_desk", "finance", "admin"},

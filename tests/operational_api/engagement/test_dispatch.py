@@ -15,13 +15,12 @@ from operational_api.engagement.channels.port import Gateway, Unavailable
 from operational_api.engagement.models import (
     ContactPreference,
     OutgoingMessage,
-    Phone,
     PushSubscription,
     Suppression,
 )
 from operational_api.engagement.sending import CHANNELS, WAYS, Channel
 from operational_api.engagement.service import addresses, provider_events
-from operational_api.engagement.service.contacts import Contact, contact
+from operational_api.engagement.service.contacts import Contact
 from operational_api.engagement.service.emails import call_off, queue_email, queue_message
 from operational_api.engagement.service.messages import send_message
 from operational_api.engagement.settings import ChannelSettings
@@ -29,18 +28,12 @@ from plyo.postgres import free_port
 from tests.factories import make_account
 from tests.operational_api.engagement.conftest import Post
 from tests.operational_api.engagement.providers import Browser, Cloud
-from tests.operational_api.engagement.waiting import NOW, NUMBER, allow, only, queue
+from tests.operational_api.engagement.waiting import NOW, NUMBER, allow, only, queue, with_number
 
 
 @pytest.fixture
 def mia(session: Session) -> Contact:
-    """Mia, in UTC, with a confirmed number."""
-    account = make_account(session, display_name="Mia Maier", time_zone="UTC")
-    session.add(Phone(customer_id=account.id, number=NUMBER, confirmed_at=NOW, asked_at=NOW))
-    session.flush()
-    found = contact(session, account.id)
-    assert found
-    return found
+    return with_number(session)
 
 
 def dispatcher(session: Session, settings: ChannelSettings, ways: dict[Channel, Gateway] | None = None) -> Dispatcher:

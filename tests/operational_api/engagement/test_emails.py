@@ -31,7 +31,7 @@ VALUES: dict[str, Any] = {
     "code": "012345", "what": "A passkey was <b> added",
     "detail": "It is <script> new.", "subject": "News <b>", "sender": "Ana", "body": "Hi <script>\nSecond line",
     "expires_at": "2026-03-28T08:00:00+00:00", "renews_at": "2027-03-28T22:00:00+00:00", "pays": True,
-    "label": "Books <b>", "reason": "failing", "week_of": "2026-03-23",
+    "author": "Ana <b> Ruiz", "label": "Books <b>", "reason": "failing", "week_of": "2026-03-23",
     "last_at": "2026-03-28T22:59:59+00:00", "assistant": "Ben <b> Okoro", "is_series": True,
 }  # fmt: skip
 URL = "https://plyo.example"
@@ -93,7 +93,10 @@ class TestRender:
     @pytest.mark.parametrize("language", LANGUAGES)
     @pytest.mark.parametrize("template", sorted(TEMPLATES))
     def test_no_value_ends_a_header_or_a_line_of_a_calendar(self, template: str, language: str, break_: str) -> None:
-        words = ("title", "coach", "location", "what", "detail", "subject", "sender", "body", "label", "name", "code")
+        words = (
+            "title", "coach", "location", "what", "detail", "subject", "sender", "author", "body", "label", "name",
+            "code",
+        )  # fmt: skip
         hostile = dict.fromkeys(words, f"A{break_}Bcc: eve@example.test{break_}{break_}B")
         needed = {key: (VALUES | hostile)[key] for key in TEMPLATES[template]}
         made = compose(message(template, needed, language), "Plyo <hello@plyo.test>")

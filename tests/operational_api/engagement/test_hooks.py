@@ -21,6 +21,7 @@ from contracts.ids import new_id
 from operational_api.core.models import InboxMessage, OutboxEvent
 from operational_api.core.principal import Principal
 from operational_api.engagement import links
+from operational_api.engagement.errors import ForgedMessageEvent
 from operational_api.engagement.models import (
     ChannelChoice,
     ContactPreference,
@@ -32,6 +33,7 @@ from operational_api.engagement.models import (
 )
 from operational_api.engagement.service import preferences
 from operational_api.engagement.service.addresses import e164
+from operational_api.engagement.service.provider_events import check_sendgrid
 from operational_api.engagement.settings import ChannelSettings
 from operational_api.training.models import Client
 from tests.factories import account_of, make_client, make_coach
@@ -160,6 +162,35 @@ class TestSendGrid:
         answer = sendgrid(hooked, {"email": "a@b.test", "event": "bounce", "sg_event_id": "e8"}, **how)
         assert (answer.status_code, answer.json()["code"]) == (401, "engagement.forged_message_event")
         assert suppressed(session) == []
+
+    def test_one_that_sendgrid_signed_itself_is_believed_then_and_not_where_a_byte_differs(
+        self, channel_settings: ChannelSettings
+    ) -> None:
+        """What SendGrid publishes to check a receiver by: sendgrid/sendgrid-python, test/unit/test_eventwebhook.py."""
+        body = (
+            b'[{"email":"hello@world.com","event":"dropped","reason":"Bounced Address",'
+            b'"sg_event_id":"ZHJvcC0xMDk5NDkxOS1MUnpYbF9OSFN0T0doUTRrb2ZTbV9BLTA",'
+            b'"sg_message_id":"LRzXl_NHStOGhQ4kofSm_A.filterdrecv-p3mdw1-756b745b58-kmzbl-18-5F5FC76C-9.0",'
+            b'"smtp-id":"<LRzXl_NHStOGhQ4kofSm_A@ismtpd0039p1iad1.sendgrid.net>","timestamp":1600112492}]\r\n'
+        )
+        key = (
+            "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNN"
+            "RaINXvVpiglSI8eNEc6wEA3F+g=="
+        )
+        signed: dict[str, Any] = {
+            "signature": "MEUCIGHQVtGj+Y3LkG9fLcxf3qfI10QysgDWmMOVmxG0u6ZUAiEAyBiXDWzM+uOe5W0JuG+l"
+            "uQAbPIqHh89M15TluLtEZtM=",
+            "timestamp": "1600112502",
+            "now": datetime.fromtimestamp(1600112510, UTC),
+        }
+        theirs = channel_settings.model_copy(update={"sendgrid_webhook_key": key})
+        check_sendgrid(body, **signed, settings=theirs)
+        for changed in ({"timestamp": "1600112503"}, {"now": datetime.fromtimestamp(1600112502 + 601, UTC)}):
+            with pytest.raises(ForgedMessageEvent):
+                check_sendgrid(body, **(signed | changed), settings=theirs)
+        for other in (body.strip(), body.replace(b"hello@", b"hallo@")):
+            with pytest.raises(ForgedMessageEvent):
+                check_sendgrid(other, **signed, settings=theirs)
 
     def test_nothing_is_believed_without_a_key(self, wired: FastAPI, api: TestClient) -> None:
         assert sendgrid(api, {"event": "bounce"}).status_code == 401

@@ -6,13 +6,24 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from operational_api.engagement.models import ChannelChoice, OutgoingMessage
+from operational_api.engagement.models import ChannelChoice, OutgoingMessage, Phone
 from operational_api.engagement.sending import Channel
-from operational_api.engagement.service.contacts import Contact
+from operational_api.engagement.service.contacts import Contact, contact
 from operational_api.engagement.service.emails import queue_message
+from tests.factories import make_account
 
 NOW = datetime.now(UTC)
 NUMBER = "+84912345678"
+
+
+def with_number(session: Session) -> Contact:
+    """Mia, in UTC, with a confirmed number."""
+    account = make_account(session, display_name="Mia Maier", time_zone="UTC")
+    session.add(Phone(customer_id=account.id, number=NUMBER, confirmed_at=NOW, asked_at=NOW))
+    session.flush()
+    found = contact(session, account.id)
+    assert found
+    return found
 
 
 def queue(session: Session, mia: Contact, *channels: Channel, key: str = "k", **given: Any) -> None:

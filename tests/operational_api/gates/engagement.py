@@ -36,6 +36,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "engagement.announce": (
         "GET /api/engagement/announcements",
         "GET /api/engagement/announcement-audiences",
+        "GET /api/engagement/sms-costs",
         "POST /api/engagement/announcements",
         "GET /staff/announcements",
         "POST /staff/announcements",

@@ -97,6 +97,10 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "PUT /api/scheduling/classes/{slot_id}/assistants",
         "POST /classes/{slot_id}/assistants",
     ),
+    "scheduling.write_notice": (
+        "POST /api/scheduling/classes/{slot_id}/notices",
+        "POST /classes/{slot_id}/notices",
+    ),
     "scheduling.read_class": ("GET /api/scheduling/classes/{slot_id}", "GET /classes/{slot_id}"),
     "scheduling.manage_studio": (
         "PUT /api/scheduling/locations/{location_id}/resources",

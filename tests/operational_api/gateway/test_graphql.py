@@ -1,7 +1,7 @@
 """The GraphQL facade: who sees which field, how much may be asked, in how many SQL statements, and with which codes."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -79,6 +79,21 @@ class TestFieldsBelongToWhoMaySeeThem:
         assert found["data"]["client"]["membership"]["status"] == "active"
         assert found["data"]["client"]["nextSession"]["title"] == "Personal training"
         assert found["data"]["client"]["injuries"][0]["bodyPart"] == "knee"
+
+    def test_who_helps_with_ones_class_is_told_by_graph_screen_and_page(
+        self, session: Session, sign_in: SignIn, ana: Coach, mia: Client
+    ) -> None:
+        soon = datetime.now(UTC) + timedelta(hours=3)
+        lesson = make_slot(session, coach=ana, starts_at=soon, capacity=8, title="Mobility")
+        make_booking(session, slot=lesson, customer_id=mia.id)
+        ben = make_coach(session, display_name="Ben Cole")
+        make_slot(session, coach=ben, starts_at=soon, capacity=0, kind="assist", assists_id=lesson.id, title="Mobility")
+        client = sign_in(account_of(session, mia))
+        told = ask(client, sha256=hash_named("my_next_session"))["data"]["client"]["nextSession"]
+        assert (told["title"], told["coach"]["displayName"]) == ("Mobility", "Ana Keller")
+        assert told["assistantNames"] == ["Ben Cole"]
+        assert client.get("/api/bff/customer").json()["next_session"]["assistant_names"] == ["Ben Cole"]
+        assert "Mobility with Ana Keller and Ben Cole" in client.get("/home").text
 
     def test_the_coach_sees_their_client(self, session: Session, sign_in: SignIn, ana: Coach, mia: Client) -> None:
         found = self.card(sign_in(account_of(session, ana)), mia)
@@ -221,7 +236,7 @@ class TestWhichQueries:
         rows = api.get("/api/graphql/queries").json()
         assert [row["name"] for row in rows] == [
             "book_session", "cancel_booking", "client_card", "coach_roster", "decide_consents", "log_workout",
-            "mark_thread_read", "my_training", "price_list", "send_message", "set_preferences",
+            "mark_thread_read", "my_next_session", "my_training", "price_list", "send_message", "set_preferences",
             "set_preferences_and_digests", "update_profile",
         ]  # fmt: skip
         assert all(persisted.hash_of(row["query"]) == row["sha256"] for row in rows)

@@ -36,6 +36,7 @@ from operational_api.scheduling.service import (
 from operational_api.scheduling.service.classes import ClassPlan
 from operational_api.scheduling.service.moves import Mover
 from operational_api.scheduling.service.slots import SlotFilter
+from operational_api.scheduling.service.studio import colleagues
 from tests.factories import (
     account_of,
     make_account,
@@ -114,6 +115,23 @@ class TestAssignAssistants:
         assert session.scalar(select(Slot.id).where(Slot.id == empty)) is None  # an empty hour makes room
         assign(session, made[0], ben, scope="one")
         assert len(told(session, "scheduling.assistant_assigned")) == 1  # the same again is no news
+
+    def test_who_works_there_on_its_day_can_be_chosen_and_whoever_can_be_is_taken(
+        self, session: Session, studio: Location, ana: Coach
+    ) -> None:
+        (only,) = series(session, ana, 1)
+        for name, hired, left in (
+            ("Leaves later", -900, 0), ("Left", -900, -1), ("Comes", 0, None), ("Comes later", 1, None),
+        ):  # fmt: skip
+            one = make_coach(session, location=studio, display_name=name, hired_on=MONDAY + timedelta(days=hired))
+            one.left_on = None if left is None else MONDAY + timedelta(days=left)
+        make_coach(session, display_name="Elsewhere")
+        session.flush()
+        offered = colleagues(session, only)
+        assert [one.display_name for one in offered] == ["Comes", "Leaves later"]
+        ids = [one.coach_id for one in offered]
+        classes.assign_assistants(session, slot_id=only.id, coach_ids=ids, scope="one", now=NOW)
+        assert assistants.of_classes(session, [only.id]) == {only.id: offered}
 
     def test_another_takes_the_place_and_the_first_is_free_again(
         self, session: Session, studio: Location, ana: Coach, ben: Coach

@@ -389,7 +389,8 @@ class TestUndo:
         assert undo(session, booking, NOW + 15 * MINUTE) == [booking]
         assert (booking.status, pack_of(session, mia).sessions_used) == ("cancelled", 0)
         assert pack_of(session, mia).expires_at == expires_at, "nothing is made up for what never was"
-        told = session.scalars(select(OutboxEvent).where(OutboxEvent.aggregate_id == booking.id)).all()
+        of_booking = select(OutboxEvent).where(OutboxEvent.aggregate_id == booking.id)
+        told = session.scalars(of_booking.order_by(OutboxEvent.position)).all()
         assert [(one.type, one.payload.get("is_undone")) for one in told] == [
             ("scheduling.session_booked", None), ("scheduling.session_cancelled", True),
         ]  # fmt: skip

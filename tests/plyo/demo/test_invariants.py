@@ -138,6 +138,11 @@ CALENDAR = {
         select bookings.id from scheduling.bookings join scheduling.slots on slots.id = slot_id
         where bookings.coach_id <> slots.coach_id or bookings.starts_at <> slots.starts_at
             or bookings.ends_at <> slots.ends_at""",
+    "who assists is at the class of another": """
+        select helps.id from scheduling.slots as helps join scheduling.slots as led on led.id = helps.assists_id
+        where led.kind <> 'group' or led.coach_id = helps.coach_id
+            or (led.location_id, led.title, led.starts_at, led.ends_at)
+                <> (helps.location_id, helps.title, helps.starts_at, helps.ends_at)""",
     "seats stay within capacity": """
         select bookings.id from scheduling.bookings join scheduling.slots on slots.id = slot_id
         where seat > capacity and bookings.status in ('booked', 'attended', 'no_show')""",

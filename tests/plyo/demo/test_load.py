@@ -207,7 +207,7 @@ class TestContent:
                                                          "price_changed", "plan_changed", "ended"}),
             ("currency from commerce.invoices", {"EUR", "USD", "VND"}),
             ("status from scheduling.bookings", {"booked", "attended", "no_show", "cancelled", "late_cancelled"}),
-            ("kind from scheduling.slots", {"one_to_one", "group"}),
+            ("kind from scheduling.slots", {"one_to_one", "group", "assist"}),
             ("status from training.workouts", {"planned", "completed", "skipped"}),
             ("status from training.programmes", {"active", "completed", "abandoned"}),
             ("status from automation.runs", {"acted", "dismissed", "expired", "held_out"}),
