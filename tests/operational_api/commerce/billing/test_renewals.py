@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 from contracts.events.billing import MembershipRenewsSoon
 from operational_api.commerce.billing.service import renewals
 from operational_api.commerce.models import Plan, PlanPrice, Subscription
-from operational_api.engagement import handlers
 from operational_api.engagement.models import OutgoingEmail
+from operational_api.engagement.telling import money
 from tests.operational_api.commerce.billing.conftest import Family, Studio
 
 TOLD = "commerce.membership_renews_soon"
@@ -63,7 +63,7 @@ def test_is_written_once_to_the_member_and_to_who_pays(family: Family, session: 
         renews_at=now + timedelta(days=7), amount_minor=48_000, currency="EUR", payer_id=payer.id if payer else None,
     )  # fmt: skip
     for _ in range(2):
-        handlers.tell_of_renewal(session, event)
+        money.tell_of_renewal(session, event)
     letters = session.scalars(select(OutgoingEmail).where(OutgoingEmail.template == "membership_renews")).all()
     found = {one.recipient: one.context["pays"] for one in letters}
     both = {family.member.email: False, family.parent.email: True}
