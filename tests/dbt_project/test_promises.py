@@ -4,10 +4,12 @@ import ast
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 
 from contracts.metrics import METRICS
 from contracts.relations import RELATIONS
@@ -131,6 +133,17 @@ class TestDescriptions:
             actual = {row[0] for row in marts.execute(f"describe {node['relation_name']}").fetchall()}
             described = {name for name, column in node["columns"].items() if column["description"].strip(" ?")}
             assert described == actual, node["name"]
+
+    def test_what_columns_of_several_models_are_is_said_once(self):
+        """Of a column two models may say different things; the same thing is a block in `docs/columns.md`."""
+        files = [yaml.load(path.read_text(), yaml.CSafeLoader) for path in (PROJECT / "models").rglob("*.yml")]
+        said = Counter(
+            (column["name"], column.get("description", ""))
+            for file in files
+            for model in file.get("models", ())
+            for column in model.get("columns", ())
+        )
+        assert [one for one, times in said.items() if times > 1 and "doc(" not in one[1]] == []
 
     def test_every_exposure_stands_on_a_mart(self, manifest):
         for exposure in manifest["exposures"].values():
