@@ -95,6 +95,9 @@ _CUSTOMERS = f"""select customer.*, score.probability, score.probability_low, sc
     from @core.dim_customers as customer
     left join {_SCORES} as score using (customer_id)"""
 
+_PLANS = "(select distinct plan_id, plan_name from @core.dim_plans)"
+"""By the names that plans have now: who was sold one under another name has the same plan."""
+
 _SUMMED = ", ".join(
     f"sum({name})::{kind} as {name}" for name, kind in RELATIONS["finance.fct_mrr_daily"].columns.items()
     if name not in ("day", "currency", "plan_id", "plan_code", "transfer_minor")
@@ -157,9 +160,11 @@ _ALL = (
         "business", ("currency",), "day", "day, currency",
     ),
     Dataset(
-        "mrr_movements", "One row per step of a membership's recurring revenue, with the customer's name.",
-        """select movement.*, customer.display_name as customer_name, customer.plan_name, customer.coach_name
-    from @finance.fct_mrr_movements as movement left join @core.dim_customers as customer using (customer_id)""",
+        "mrr_movements",
+        "One row per step of a membership's recurring revenue, with its plan; customer and coach are named as of now.",
+        f"""select movement.*, customer.display_name as customer_name, plan.plan_name, customer.coach_name
+    from @finance.fct_mrr_movements as movement left join @core.dim_customers as customer using (customer_id)
+    left join {_PLANS} as plan using (plan_id)""",
         "business", ("currency", "customer_id"), "changed_on", "changed_at desc, change_id",
     ),
     Dataset(
@@ -200,9 +205,10 @@ _ALL = (
         "select * from @retention.fct_automation_effects", "business", order="rule_name, outcome, rule_id",
     ),
     Dataset(
-        "automation_runs", "One row per time a rule met a customer.",
-        """select run.*, customer.display_name as customer_name, customer.coach_name
-    from @retention.fct_automation_runs as run left join @core.dim_customers as customer using (customer_id)""",
+        "automation_runs", "One row per time a rule met a customer, with who coached them then.",
+        """select run.*, customer.display_name as customer_name, coach.display_name as coach_name
+    from @retention.fct_automation_runs as run left join @core.dim_customers as customer using (customer_id)
+    left join @core.dim_coaches as coach on run.coach_id = coach.coach_id""",
         "coach", ("coach_id",), "started_at", "started_at desc, run_id", of_customers=True,
     ),
     Dataset(

@@ -1,5 +1,7 @@
 """dbt in Dagster: a failed check blocks what is downstream of it and only that; what is built again says the same."""
 
+import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,10 +10,12 @@ import dagster as dg
 import pytest
 
 from contracts import warehouse
+from contracts.relations import RELATIONS
 from contracts.warehouse import WarehouseSettings
 from orchestration import dbt_builder
 from orchestration.defs import dbt
-from orchestration.resources import RESOURCES
+from orchestration.jobs import document_marts
+from orchestration.resources import DBT_PROJECT, RESOURCES
 from tests.dbt_project import lake as lakes
 
 
@@ -91,6 +95,34 @@ class TestMarts:
         assert "blocked_by" not in done["fct_slots"]
         assert done["fct_slots"]["dagster/row_count"].value == len(before) > 0
         assert told() == before
+
+
+def in_page(page: str, name: str) -> dict:
+    """A document that dbt's page brings along, where the page's own script looks for it."""
+    [found] = re.finditer(rf"[{{,]{name}:(?={{\")", page)
+    document: dict = json.JSONDecoder().raw_decode(page, found.end())[0]
+    return document
+
+
+@pytest.mark.usefixtures("lake_environment", "built_lake")
+class TestDocs:
+    def test_the_page_leads_from_a_mart_to_the_tables_it_is_made_of_and_has_its_columns(self):
+        assert document_marts.execute_in_process(resources=RESOURCES).success
+        page = (Path(DBT_PROJECT.target_path) / dbt.DOCS).read_text()
+        manifest, catalogue = in_page(page, "manifest"), in_page(page, "catalog")
+
+        def tables(node: str) -> set[str]:
+            if node in manifest["sources"]:
+                return {manifest["sources"][node]["identifier"]}
+            return set().union(*map(tables, manifest["parent_map"][node]))
+
+        slots = "model.plyo.fct_slots"
+        assert tables(slots) == {
+            "scheduling__slots", "scheduling__bookings", "scheduling__waitlist_entries", "scheduling__locations",
+        }  # fmt: skip
+        assert [*catalogue["nodes"][slots]["columns"]] == [*RELATIONS["scheduling.fct_slots"].columns]
+        readers = {one for one in manifest["child_map"][slots] if one in manifest["exposures"]}
+        assert "Admin console, Coaches" in {manifest["exposures"][one]["label"] for one in readers}
 
 
 @pytest.fixture

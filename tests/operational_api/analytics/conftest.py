@@ -29,6 +29,7 @@ ISSUER = "http://testserver"
 KEY = RSAKey.generate_key(2048)
 KEY.ensure_kid()
 ANNA, BORIS = UUID(int=0xA1), UUID(int=0xB2)  # coaches
+BASIC, PREMIUM = UUID(int=41), UUID(int=42)
 MIA, NOAH, OLGA = UUID(int=1), UUID(int=2), UUID(int=3)  # Mia and Noah train with Anna, Olga with Boris
 SIX = tuple(UUID(int=1 + number) for number in range(6))
 LOCATION = UUID(int=0xF0)
@@ -175,14 +176,20 @@ def _fill(lake: duckdb.DuckDBPyConnection, now: datetime) -> None:
     insert(lake, "ml.training_effects", {
         "state": "load_spike", "outcome": "no_show", "as_of": now.date(), "measured_at": now, "difference": 0.1,
     })  # fmt: skip
-    insert(
-        lake, "finance.fct_mrr_movements", {"change_id": new_id(), "customer_id": MIA, "currency": "EUR", "kind": "new"}
-    )
+    for plan, name in ((BASIC, "Basic"), (PREMIUM, "Premium")):  # Mia began with one and has the other now
+        for currency in ("EUR", "USD"):
+            insert(lake, "core.dim_plans", {"plan_id": plan, "plan_name": name, "currency": currency})
+    lake.execute("update marts.core.dim_customers set plan_name = 'Premium'")
+    for plan, kind, day in ((BASIC, "new", "2026-08-01"), (PREMIUM, "expansion", "2026-09-01")):
+        insert(lake, "finance.fct_mrr_movements", {
+            "change_id": new_id(), "customer_id": MIA, "currency": "EUR", "kind": kind, "plan_id": plan,
+            "changed_on": day, "changed_at": f"{day} 12:00:00+00",
+        })  # fmt: skip
     insert(lake, "core.fct_stages_daily", {"day": "2026-09-07", "stage": "active", "customers": 3})
     insert(
         lake,
         "retention.fct_automation_runs",
-        {"run_id": new_id(), "customer_id": MIA, "coach_id": ANNA, "arm": "treatment"},
+        {"run_id": new_id(), "customer_id": MIA, "coach_id": BORIS, "arm": "treatment"},  # who was her coach then
     )
     insert(
         lake,

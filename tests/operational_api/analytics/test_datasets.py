@@ -12,6 +12,7 @@ from contracts import warehouse
 from operational_api.analytics.catalogue import DATASETS, SCREENS
 from tests.operational_api.analytics.conftest import (
     ANNA,
+    BORIS,
     MIA,
     NOAH,
     OLGA,
@@ -54,6 +55,18 @@ class TestFormats:
         rows = admin.get("/api/analytics/datasets/mrr_daily?currency=EUR&from=2026-08-02&to=2026-08-03").json()["items"]
         assert [(row["day"], row["currency"]) for row in rows] == [("2026-08-02", "EUR"), ("2026-08-03", "EUR")]
         assert admin.get(f"{path('client_progress')}&exercise_id=2").json()["items"] == []
+
+
+class TestThen:
+    """A row of the past is told with what was then, though the customer's own is another by now."""
+
+    def test_a_step_of_revenue_has_the_plan_that_it_is_of(self, admin):
+        rows = admin.get(path("mrr_movements")).json()["items"]
+        assert [(row["kind"], row["plan_name"]) for row in rows] == [("expansion", "Premium"), ("new", "Basic")]
+
+    def test_a_run_has_the_coach_whom_it_asked(self, admin):
+        [row] = admin.get(path("automation_runs")).json()["items"]
+        assert (row["coach_id"], row["coach_name"]) == (str(BORIS), "Boris")
 
 
 class TestAdmin:

@@ -74,5 +74,5 @@ select
 from {{ ref('stg_scheduling__slots') }} as slot
 left join {{ ref('stg_scheduling__locations') }} as location on slot.location_id = location.location_id
 left join seats on slot.slot_id = seats.slot_id
-left join seats as led on slot.assists_slot_id = led.slot_id and slot.status = 'open'
+left join seats as led on case when slot.status = 'open' then slot.assists_slot_id end = led.slot_id
 left join waiting on slot.slot_id = waiting.slot_id
