@@ -1,1 +1,1 @@
-"""What people are told on events of other contexts, by what it is about; `handlers` says which event is told by what."""
+"""What people are told on events of other contexts, by what it is about. `handlers` says what is told on which."""
