@@ -385,3 +385,13 @@ def by_hand(settings: AnalyticsSettings) -> Iterator[Callable[[str], list[tuple]
     """Runs SQL in a connection of the test's own, as a person with the lake would."""
     with warehouse.reading(settings) as lake:
         yield lambda sql: lake.execute(sql).fetchall()
+
+
+@pytest.fixture
+def own(postgres, template_database, tmp_path) -> AnalyticsSettings:  # type: ignore[no-untyped-def]
+    """A lake that a test may change."""
+    settings = new_lake(postgres, tmp_path, template_database)
+    with warehouse.writing(settings) as lake:
+        make_marts(lake)
+        fill(lake)
+    return settings
