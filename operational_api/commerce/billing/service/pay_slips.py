@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from operational_api.commerce.billing import slips
 from operational_api.commerce.billing.errors import StatementNotFound
 from operational_api.commerce.billing.models import CommissionStatement
-from operational_api.commerce.billing.service import pay_lines, people
+from operational_api.commerce.billing.service import pay_lines, payouts, people
 from operational_api.commerce.billing.service.pay_lines import PayLine
 from operational_api.commerce.billing.slips import PaySlip, Period, SlipLine
 from operational_api.commerce.models import Dispute, Payment, Refund
@@ -90,6 +90,8 @@ def _slips(
             closed_at=statement.closed_at if statement else None,
             total_minor=statement.total_minor if statement else sum(line.total_minor for line in lines),
             lines=[_line(line, names, invoices, periods) for line in lines],
+            standing=payouts.standings(session, [statement.id])[statement.id] if statement else None,
+            payouts=payouts.of_statement(session, statement.id) if statement else (),
         )
         for currency, lines in sorted(by_currency.items())
     ]  # fmt: skip
