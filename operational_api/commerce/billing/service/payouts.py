@@ -14,7 +14,7 @@ from datetime import date, datetime
 from itertools import groupby
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, union_all
 from sqlalchemy.orm import Session
 
 from contracts.events.billing import CommissionPaid, CommissionPayoutReversed
@@ -185,28 +185,18 @@ def _set_off(rows: Sequence[tuple[UUID, int, int]]) -> dict[UUID, Standing]:
 
 def balances(session: Session, *, coach_id: UUID | None = None) -> list[Balance]:
     """What coaches, or one, have still to be paid, a row for each currency; nobody of whom nothing is left."""
-    paid = (
-        select(CommissionPayout.coach_id, CommissionPayout.currency, func.sum(CommissionPayout.amount_minor).label("m"))
-        .group_by(CommissionPayout.coach_id, CommissionPayout.currency)
-    )  # fmt: skip
-    closed = (
-        select(
-            CommissionStatement.coach_id,
-            CommissionStatement.currency,
-            func.sum(CommissionStatement.total_minor).label("m"),
-        )
-        .group_by(CommissionStatement.coach_id, CommissionStatement.currency)
-    )  # fmt: skip
+    closed = select(CommissionStatement.coach_id, CommissionStatement.currency, CommissionStatement.total_minor)
+    paid = select(CommissionPayout.coach_id, CommissionPayout.currency, -CommissionPayout.amount_minor)
     if coach_id is not None:
-        paid = paid.where(CommissionPayout.coach_id == coach_id)
         closed = closed.where(CommissionStatement.coach_id == coach_id)
-    owed, had = closed.subquery(), paid.subquery()
-    left = owed.c.m - func.coalesce(had.c.m, 0)
+        paid = paid.where(CommissionPayout.coach_id == coach_id)
+    both = union_all(closed, paid).subquery()
+    left = func.sum(both.c.total_minor)
     rows = session.execute(
-        select(owed.c.coach_id, owed.c.currency, left)
-        .outerjoin(had, (had.c.coach_id == owed.c.coach_id) & (had.c.currency == owed.c.currency))
-        .where(left != 0)
-        .order_by(owed.c.currency, left.desc(), owed.c.coach_id)
+        select(both.c.coach_id, both.c.currency, left)
+        .group_by(both.c.coach_id, both.c.currency)
+        .having(left != 0)
+        .order_by(both.c.currency, left.desc(), both.c.coach_id)
     )
     found = [(coach, currency, int(minor)) for coach, currency, minor in rows]
     owed_to = {coach for coach, _, minor in found if minor > 0}
