@@ -255,3 +255,28 @@ class PayPeriodClosed(Event):
     total_minor: int
     currency: str
     corrected_minor: int = 0
+
+
+class CommissionPaid(Event):
+    """A coach was paid so much of a statement on a day."""
+
+    type: ClassVar[str] = "commerce.commission_paid"
+    aggregate: ClassVar[str] = "payout_id"
+    payout_id: UUID
+    statement_id: UUID
+    coach_id: UUID
+    amount_minor: int
+    currency: str
+    paid_on: date
+
+
+class CommissionPayoutReversed(Event):
+    """That a coach was paid so much was a mistake: it was not, and is owed again."""
+
+    type: ClassVar[str] = "commerce.commission_payout_reversed"
+    aggregate: ClassVar[str] = "payout_id"
+    payout_id: UUID
+    statement_id: UUID
+    coach_id: UUID
+    amount_minor: int
+    currency: str

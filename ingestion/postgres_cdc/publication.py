@@ -30,11 +30,12 @@ IDENTITY_TABLES = ("accounts",)
 # that they were connected and disconnected. Files of messages, numbers and push subscriptions (whoever has one may
 # push) serve operations alone, and so do videos: what is measured of them is in their events. Webhooks of ours are
 # sealed secrets, copies of events and answers of strangers; what a CRM was told is a copy, too. Of an invoice that is
-# parked, its events say what there is to count; of wallets, payments, the ledger and their events do. What a coach
-# writes to a class is words; that they wrote, and to how many, is an event.
+# parked, its events say what there is to count; of wallets, payments, the ledger and their events do, and of what
+# coaches were paid the ledger and its events. What a coach writes to a class is words; that they wrote, and to how
+# many, is an event.
 WITHHELD_TABLES = (
     "platform.alembic_version", "platform.consent_marks", "platform.idempotency_keys", "platform.revocations",
-    "platform.web_sessions", "commerce.parked_invoices", "commerce.retellings",
+    "platform.web_sessions", "commerce.commission_payouts", "commerce.parked_invoices", "commerce.retellings",
     "commerce.wallet_credits", "commerce.wallet_movements", "commerce.wallets", "compliance.event_checks",
     "compliance.export_files", "compliance.personal_exports", "compliance.stored_files",
     "training.workout_revisions", "training.exercise_names",

@@ -144,6 +144,11 @@ def commission_earned(*, amount_minor: int) -> list[Line]:
     return _balanced(Line(COMMISSION_EXPENSE, amount_minor), Line(COMMISSION_PAYABLE, -amount_minor))
 
 
+def commission_paid(*, amount_minor: int) -> list[Line]:
+    """A coach was paid from our bank what we owed them; below 0 where that was a mistake, and is owed again."""
+    return _balanced(Line(COMMISSION_PAYABLE, amount_minor), Line(BANK_BALANCE, -amount_minor))
+
+
 def settlement_fee(*, amount_minor: int, balance: str) -> list[Line]:
     """A provider tells only with its settlement what it kept of a payment."""
     return _balanced(Line(PAYMENT_FEES, amount_minor), Line(balance, -amount_minor))

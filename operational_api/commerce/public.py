@@ -39,6 +39,10 @@ from operational_api.commerce.billing.service.coupons import set_taken as set_co
 from operational_api.commerce.billing.service.earnings import Earning
 from operational_api.commerce.billing.service.pay_slips import FileFormat
 from operational_api.commerce.billing.service.payers import paid_for_by, payer_of, set_billed_to, set_payer
+from operational_api.commerce.billing.service.payouts import balances as pay_balances
+from operational_api.commerce.billing.service.payouts import record as record_payout
+from operational_api.commerce.billing.service.payouts import reverse as reverse_payout
+from operational_api.commerce.billing.service.payouts import standings as pay_standings
 from operational_api.commerce.billing.service.pricing import history as price_history
 from operational_api.commerce.billing.service.pricing import members_at, set_price, withdraw_price
 from operational_api.commerce.billing.slips import PaySlip
@@ -100,12 +104,13 @@ __all__ = [
     "count_billing_exceptions", "create_coupon", "create_plan", "credit_invoice", "currency_of", "current_plan",
     "current_plans", "days_at_studios", "decide_parked_invoice", "differences", "ensure_customer", "every_plan",
     "give_credit", "has_active_plan", "invoice_seen", "invoices_seen", "last_moment", "may_read_wallet",
-    "members_at", "pack_sessions_left", "paid_for_by", "pay_not_closed", "pay_slip", "pay_slip_file", "payer_of",
-    "payments_of", "plan_kept", "plans_for_sale", "price_history", "reason_of_gift", "release_customer",
-    "request_refund", "resolve_difference", "retellings_made", "return_pack_session", "set_billed_to",
-    "set_commission_rate", "set_coupon_taken", "set_payer", "set_plan_sold", "set_price", "settle_item",
-    "try_item_again", "undo_settlement", "use_pack_session", "use_session_of_pack", "waive_late_fee", "wallet_of",
-    "wallet_part", "withdraw_price",
+    "members_at", "pack_sessions_left", "paid_for_by", "pay_balances", "pay_not_closed", "pay_slip",
+    "pay_slip_file", "pay_standings", "payer_of", "payments_of", "plan_kept", "plans_for_sale", "price_history",
+    "reason_of_gift", "record_payout", "release_customer", "request_refund", "resolve_difference",
+    "retellings_made", "return_pack_session", "reverse_payout", "set_billed_to", "set_commission_rate",
+    "set_coupon_taken", "set_payer", "set_plan_sold", "set_price", "settle_item", "try_item_again",
+    "undo_settlement", "use_pack_session", "use_session_of_pack", "waive_late_fee", "wallet_of", "wallet_part",
+    "withdraw_price",
 ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ field was told say nothing of it.
 | refunds | given back once, with its amount |
 | invoices of ours | issued once with number, amounts and customer; open, paid, void or given up by what followed |
 | wallets | their balance, by the ledger, by what their credits have left and by what moved |
+| payouts | what coaches were paid, told once, and taken back where that was told; in the ledger with their amount |
 | memberships | state, plan, monthly worth and whether it will end, by the newest event that says so |
 """
 
@@ -22,7 +23,7 @@ from sqlalchemy.orm import Session
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something that a table says otherwise. `about`: payment, refund, invoice, membership or wallet."""
+    """Something that a table says otherwise. `about`: payment, refund, invoice, membership, wallet or payout."""
 
     about: str
     id: str
@@ -269,9 +270,50 @@ where f.is_one
 union all
 select null, count(*)::text from pairs
 """
+_PAYOUTS = """
+with told as (
+    select
+        (payload ->> 'payout_id')::uuid as id, count(*) filter (where type = 'commerce.commission_paid') as times,
+        count(*) filter (where type = 'commerce.commission_payout_reversed') as reversed_times,
+        array_agg(distinct (payload ->> 'statement_id', payload ->> 'coach_id', payload ->> 'amount_minor',
+            payload ->> 'currency')::text) as said
+    from platform.outbox_events
+    where type in ('commerce.commission_paid', 'commerce.commission_payout_reversed')
+    group by 1
+),
+booked as (
+    select j.source_id as id, sum(l.amount_minor) as minor
+    from commerce.ledger_journals j join commerce.ledger_lines l on l.journal_id = j.id
+    where j.source_type = 'commission_payout' and l.account = 'commission_payable'
+    group by 1
+),
+pairs as (
+    select
+        coalesce(p.id, t.id) as id, p.id is not null as is_there, t.id is not null as is_told, t.times,
+        t.reversed_times, (r.id is not null)::integer as reversals,
+        t.said <> array[(p.statement_id, p.coach_id, p.amount_minor, p.currency)::text] as is_another,
+        coalesce(b.minor, 0) <> p.amount_minor or (r.id is not null and coalesce(back.minor, 0) <> r.amount_minor)
+            as is_booked_otherwise
+    from (select * from commerce.commission_payouts where reverses_id is null) p full join told t using (id)
+    left join commerce.commission_payouts r on r.reverses_id = p.id
+    left join booked b on b.id = p.id left join booked back on back.id = r.id
+)
+select pairs.id, f.what
+from pairs cross join lateral (values
+    ('was paid, and no event told it', not is_told),
+    ('was told as paid, and was not', not is_there),
+    ('was told more than once', times > 1),
+    ('was taken back otherwise than was told', reversals <> reversed_times),
+    ('was told otherwise than it is', is_another),
+    ('is not in the ledger with its amount', is_booked_otherwise)
+) as f (what, is_one)
+where f.is_one
+union all
+select null, count(*)::text from pairs
+"""
 _ASKED = (
     ("payment", _PAYMENTS), ("refund", _REFUNDS), ("invoice", _INVOICES), ("membership", _MEMBERSHIPS),
-    ("wallet", _WALLETS),
+    ("wallet", _WALLETS), ("payout", _PAYOUTS),
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """What held sessions bring their coaches: commission rates, sessions that count, and closed pay periods.
 
 The studios pay by Plyo for some months only: before, they reconciled by hand. Pay periods are calendar months, and each
-is closed on the third of the next.
+is closed on the third of the next, and paid two days later but for the newest, which waits to be marked as paid.
 """
 
 import numpy as np
@@ -120,14 +120,41 @@ def _write_statements(
         facts.PayPeriodClosed, at, statement_id=ids, coach_id=coaches.ids[coach], first_on=_days(first_on[month]),
         last_on=_days(last_on), sessions=sessions, total_minor=total, currency=currency, corrected_minor=0,
     )  # fmt: skip
+    _post(batch, "commission_earned", "commission_statement", ids, at, "commission_expense", total, currency)
+    paid = (month < len(closed_at) - 1) & (total > 0)
+    if paid.any():
+        _write_payouts(
+            batch, ids[paid], coaches, coach[paid], total[paid], Coded(coaches.studio[coach[paid]], CURRENCIES),
+            at[paid] + 2 * DAY, desk,
+        )  # fmt: skip
+
+
+def _write_payouts(
+    batch: Batch, statements: Ids, coaches: Coaches, coach: Ints, amounts: Ints, currency: Coded, at: Times, desk: Ids
+) -> None:
+    ids, paid_on, who = batch.ids(at), at.astype("datetime64[D]"), coaches.ids[coach]
+    batch.add(
+        "commerce.commission_payouts", id=ids, statement_id=statements, coach_id=who, currency=currency,
+        amount_minor=amounts, paid_on=paid_on, recorded_by=desk[0], recorded_at=at,
+    )  # fmt: skip
+    batch.announce(
+        facts.CommissionPaid, at, payout_id=ids, statement_id=statements, coach_id=who, amount_minor=amounts,
+        currency=currency, paid_on=_days(paid_on),
+    )  # fmt: skip
+    _post(batch, "commission_paid", "commission_payout", ids, at, "bank_balance", -amounts, currency)
+
+
+def _post(
+    batch: Batch, kind: str, source_type: str, ids: Ids, at: Times, account: str, amounts: Ints, currency: Coded
+) -> None:
+    """A journal of each, between an account and what coaches are owed."""
     journals = batch.ids(at)
     batch.add(
-        "commerce.ledger_journals", id=journals, kind="commission_earned", source_type="commission_statement",
-        source_id=ids, posted_at=at,
+        "commerce.ledger_journals", id=journals, kind=kind, source_type=source_type, source_id=ids, posted_at=at,
     )  # fmt: skip
-    for account, amount in (("commission_expense", total), ("commission_payable", -total)):
+    for name, amount in ((account, amounts), ("commission_payable", -amounts)):
         batch.add(
-            "commerce.ledger_lines", id=batch.ids(at), journal_id=journals, account=account, customer_id=None,
+            "commerce.ledger_lines", id=batch.ids(at), journal_id=journals, account=name, customer_id=None,
             amount_minor=amount, currency=currency,
         )  # fmt: skip
 

@@ -17,7 +17,15 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.commerce.billing.models import BillingItem
-from operational_api.commerce.billing.service import collection, coupons, decisions, earnings, memberships, pricing
+from operational_api.commerce.billing.service import (
+    collection,
+    coupons,
+    decisions,
+    earnings,
+    memberships,
+    payouts,
+    pricing,
+)
 from operational_api.commerce.models import Customer, Payment, Refund, WalletCredit
 from operational_api.commerce.service import approvals, findings
 from operational_api.core.principal import Principal
@@ -67,6 +75,7 @@ REFUND = {"payment_id": "PAYMENT", "amount_minor": 100} | WHY
 REQUEST, FINDING = {"request_id": "REFUND_REQUEST"}, {"finding_id": "FINDING"}
 RESOLVED = {"outcome": "accepted", "reason": "A cent of the bank's"}
 MONTH = {"first_on": "2026-02-01", "last_on": "2026-02-28"}
+PAID = {"left_minor": 1500, "paid_on": "2026-01-05", "reference": "SEPA 17"}
 RATE = {"coach_id": "COACH", "currency": "EUR", "valid_from": "2027-06-01"}
 FREE, FULL, SEEN = {"slot_id": "FREE"}, {"slot_id": "FULL"}, {"slot_id": "GROUP"}
 HELD, ASKED, BEGUN, LATE = ({"booking_id": one} for one in ("HELD", "ASKED", "BEGUN", "LATE"))
@@ -187,6 +196,14 @@ DEEDS: dict[str, Deed] = {
     "POST /api/commerce/commission-statements": Deed("finance", body=MONTH),
     "POST /staff/commissions/rates": Deed("finance", form=RATE | {"per_session": "20"}),
     "POST /staff/commissions/close": Deed("finance", form=MONTH),
+    "POST /api/commerce/commission-statements/{statement_id}/payouts": Deed(
+        "finance", {"statement_id": "STATEMENT"}, body={"amount_minor": 1500} | PAID
+    ),
+    "POST /staff/commissions/statements/{statement_id}/payouts": Deed(
+        "finance", {"statement_id": "STATEMENT"}, form={"amount": "15", "currency": "EUR"} | PAID
+    ),
+    "POST /api/commerce/commission-payouts/{payout_id}/reversal": Deed("finance", {"payout_id": "PAYOUT"}, body=WHY),
+    "POST /staff/commissions/payouts/{payout_id}/reversal": Deed("finance", {"payout_id": "PAYOUT"}, form=WHY),
     # scheduling
     "GET /api/scheduling/slots/{slot_id}": Deed("trainee", SEEN),
     "GET /book/{slot_id}": Deed("trainee", SEEN),
@@ -348,6 +365,7 @@ class Doers:
         self._memberships(stripe)
         self._payments(stripe)
         self._exceptions(stripe)
+        self._pay()
         self._hours()
         self._rest(app)
         session.flush()
@@ -443,6 +461,15 @@ class Doers:
         self._session.flush()
         self.words |= {"SMALL": str(small.id), "WAIVED": str(waived.id), "REFUSED": str(kept.id)}
         self.words |= {"PARKED": str(parked.parked_id)}
+
+    def _pay(self) -> None:
+        """A coach's statement of 25.00, of which 10.00 are paid."""
+        finance = Principal("finance", "tests", self._world.people["finance"].id)
+        paid = payouts.record(
+            self._session, finance, statement_id=self._world.ids["statement"][0], amount_minor=1000, left_minor=2500,
+            paid_on=date(2026, 1, 4), reference=None, now=self._now,
+        )  # fmt: skip
+        self.words |= {"STATEMENT": str(paid.statement_id), "PAYOUT": str(paid.id)}
 
     def _hours(self) -> None:
         """Sessions of the coach, each on a day of its own, and what is booked of them."""

@@ -148,6 +148,7 @@ ROLES_OF: dict[str, str] = {
     "commerce.read_collections": "support finance admin",
     "commerce.read_commissions": f"{COACHES} finance admin",
     "commerce.read_invoice": "customer finance admin",
+    "commerce.record_payout": "finance admin",
     "commerce.set_commission": "finance admin",
     "commerce.set_payer": "finance admin",
     "integrations.read_webhooks": "admin",

@@ -330,6 +330,11 @@ NOBODYS = {
     "POST /staff/coupons/{coupon_id}/retirement",
     "PUT /api/commerce/customers/{customer_id}/payer", "POST /staff/people/{account_id}/payer",
     "POST /staff/people/{account_id}/billed-to",
+    # nobody's own: commerce/billing/test_payouts.py
+    "POST /api/commerce/commission-statements/{statement_id}/payouts",
+    "POST /api/commerce/commission-payouts/{payout_id}/reversal",
+    "POST /staff/commissions/statements/{statement_id}/payouts",
+    "POST /staff/commissions/payouts/{payout_id}/reversal",
     # what left or not is the business's own doubt
     "POST /api/engagement/undecided-messages/{message_id}/settlement", "POST /staff/messages/{message_id}",
     # what of billing waits for a person is the business's

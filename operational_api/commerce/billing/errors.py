@@ -6,9 +6,11 @@ DomainError
 |- CouponExists CouponUsed IntroUsed InvoiceNotCreditable PeriodClosed PayerLoop FeePaid PriceHolds         409
 |- IntervalDiffers PauseTooLong CreditTooLarge CouponNotForThis PriceInThePast PayPeriodInvalid (Invalid)    422
 |- NotSettledSo (Invalid)                                                                                   422
+|- PayoutTakenBack PayChanged                                                                               409
+|- PayoutTooLarge PayoutDayInvalid (Invalid)                                                                422
 |- OwnMoney (Forbidden)                                                                                     403
 |- CouponNotFound InvoiceNotFound CreditNoteNotFound PersonNotFound StatementNotFound (NotFound)             404
-|- PriceNotFound (NotFound)                                                                                404
+|- PriceNotFound PayoutNotFound (NotFound)                                                                 404
 """
 
 from operational_api.core.errors import DomainError, Forbidden, Invalid, NotFound
@@ -148,3 +150,23 @@ class PayPeriodInvalid(Invalid):
 
 class PeriodClosed(DomainError):
     """This pay period is closed, or a closed one overlaps it."""
+
+
+class PayoutNotFound(NotFound):
+    """There is no such payment to a coach."""
+
+
+class PayoutTakenBack(DomainError):
+    """This payment was taken back already."""
+
+
+class PayoutTooLarge(Invalid):
+    """That is more than what is left to pay of this statement."""
+
+
+class PayoutDayInvalid(Invalid):
+    """The day it was paid is today or earlier, and not before the pay period began."""
+
+
+class PayChanged(DomainError):
+    """What is left to pay of this statement has changed since you looked at it. Look again."""

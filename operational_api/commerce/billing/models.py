@@ -369,3 +369,30 @@ class CommissionStatement(Base):
     total_minor: Mapped[AmountMinor]
     closed_at: Mapped[RequiredTime]
     closed_by: Mapped[UUID | None]
+
+
+class CommissionPayout(Base):
+    """That a coach was paid so much of a closed statement, or, with an amount below 0, that one of these rows was a
+    mistake; never changed. `paid_on` is the day it was paid; `reference` are the bank's words for it. Nobody records
+    what they are paid themselves."""
+
+    __tablename__ = "commission_payouts"
+    __table_args__ = (
+        CheckConstraint("amount_minor <> 0 and (reverses_id is null) = (amount_minor > 0)", name="direction"),
+        CheckConstraint(
+            "(reverses_id is null) = (reason is null) and (reverses_id is null or reference is null)", name="reversed"
+        ),
+        CheckConstraint("recorded_by <> coach_id", name="not_ones_own"),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    statement_id: Mapped[UUID] = mapped_column(ForeignKey(CommissionStatement.id), index=True)
+    coach_id: Mapped[UUID] = mapped_column(index=True)
+    currency: Mapped[Currency]
+    amount_minor: Mapped[AmountMinor]
+    paid_on: Mapped[date]
+    reference: Mapped[str | None] = mapped_column(String(140))
+    reverses_id: Mapped[UUID | None] = mapped_column(ForeignKey("commerce.commission_payouts.id"), unique=True)
+    reason: Mapped[str | None] = mapped_column(String(500))
+    recorded_by: Mapped[UUID]
+    recorded_at: Mapped[RequiredTime]

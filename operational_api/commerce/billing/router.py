@@ -10,6 +10,8 @@ from operational_api.commerce import invoice_desk
 from operational_api.commerce.billing.models import CommissionRate, Coupon, CreditNote
 from operational_api.commerce.billing.proration import Mode
 from operational_api.commerce.billing.schemas import (
+    BalanceList,
+    BalanceRead,
     BilledTo,
     CollectionList,
     CollectionRead,
@@ -29,6 +31,8 @@ from operational_api.commerce.billing.schemas import (
     PauseCreate,
     PayerRead,
     PayerSet,
+    PayoutCreate,
+    PayoutReverse,
     PayPeriodClose,
     PaySlipList,
     PaySlipRead,
@@ -37,7 +41,9 @@ from operational_api.commerce.billing.schemas import (
     PriceCreate,
     PriceList,
     PriceRead,
+    StandingRead,
     StatementList,
+    StatementListed,
     StatementRead,
 )
 from operational_api.commerce.billing.service import (
@@ -49,6 +55,7 @@ from operational_api.commerce.billing.service import (
     pay_lines,
     pay_slips,
     payers,
+    payouts,
     plan_changes,
     pricing,
     studios,
@@ -317,13 +324,22 @@ def close_pay_period(body: PayPeriodClose, actor_id: CurrentAccount, session: Db
 def list_statements(
     principal: CurrentPrincipal, account_id: CurrentAccount, session: DbSession, limit: Limit = 50,
     cursor: Cursor = None,
-) -> Page[StatementRead]:  # fmt: skip
-    """Closed pay periods, the newest first: a coach's own, or everybody's for finance."""
+) -> Page[StatementListed]:  # fmt: skip
+    """Closed pay periods and how far they are paid, the newest first: a coach's own, or everybody's for finance."""
     sees_all = may_see_everybody(principal, "commerce.read_commissions")
     rows, following = earnings.statements(
         session, coach_id=None if sees_all else account_id, limit=limit, cursor=cursor
     )
-    return Page(items=[StatementRead.model_validate(row) for row in rows], next_cursor=following)
+    paid = payouts.standings(session, [row.id for row in rows])
+    return Page(
+        items=[
+            StatementListed(
+                **StatementRead.model_validate(row).model_dump(), standing=StandingRead.model_validate(paid[row.id])
+            )
+            for row in rows
+        ],
+        next_cursor=following,
+    )
 
 
 @router.get("/commission-statements/{statement_id}", dependencies=[Allowed("commerce.read_commissions")])
@@ -344,6 +360,34 @@ def read_statement_file(
     return attachment(*pay_slips.file(
         session, principal, statement_id=statement_id, file_format=file_format, seller=seller(request)
     ))  # fmt: skip
+
+
+@router.post(
+    "/commission-statements/{statement_id}/payouts", status_code=201, dependencies=[Allowed("commerce.record_payout")]
+)
+def create_payout(
+    statement_id: UUID, body: PayoutCreate, principal: CurrentPrincipal, session: DbSession
+) -> PaySlipRead:  # fmt: skip
+    """Note that a coach was paid a statement, or a part of it; the statement as it is then."""
+    payouts.record(session, principal, statement_id=statement_id, **body.model_dump(), now=datetime.now(UTC))
+    return read_statement(statement_id, principal, session)
+
+
+@router.post("/commission-payouts/{payout_id}/reversal", dependencies=[Allowed("commerce.record_payout")])
+def reverse_payout(
+    payout_id: UUID, body: PayoutReverse, principal: CurrentPrincipal, session: DbSession
+) -> PaySlipRead:  # fmt: skip
+    """Take back that a coach was paid: it was a mistake, and is owed again; the statement as it is then."""
+    row = payouts.reverse(session, principal, payout_id=payout_id, reason=body.reason, now=datetime.now(UTC))
+    return read_statement(row.statement_id, principal, session)
+
+
+@router.get("/commission-balances", dependencies=[Allowed("commerce.read_commissions")])
+def list_balances(principal: CurrentPrincipal, account_id: CurrentAccount, session: DbSession) -> BalanceList:
+    """What is still to be paid of closed statements: a coach's own, or everybody's for finance."""
+    sees_all = may_see_everybody(principal, "commerce.read_commissions")
+    found = payouts.balances(session, coach_id=None if sees_all else account_id)
+    return BalanceList(items=[BalanceRead.model_validate(one) for one in found])
 
 
 @router.get("/coaches/{coach_id}/pay", dependencies=[Allowed("commerce.read_commissions")])

@@ -352,6 +352,58 @@ class PayPeriodClose(BaseModel):
     last_on: Day
 
 
+class StandingRead(BaseModel):
+    """How far a statement is paid. `set_off_minor` of it went for statements below zero."""
+
+    model_config = ConfigDict(from_attributes=True)
+    paid_minor: int
+    set_off_minor: int
+    left_minor: int
+
+
+class PayoutCreate(BaseModel):
+    """That a coach was paid a statement, or a part of it. `left_minor`: what was left to pay when somebody looked."""
+
+    amount_minor: int = Field(gt=0, le=AMOUNT_MAX)
+    left_minor: int = Field(gt=0, le=AMOUNT_MAX)
+    paid_on: Day
+    reference: Annotated[str, StringConstraints(strip_whitespace=True, max_length=140, pattern=NO_NUL)] | None = None
+
+
+class PayoutReverse(BaseModel):
+    """Why it was a mistake that a coach was paid."""
+
+    reason: Reason
+
+
+class PayoutRead(BaseModel):
+    """What a coach was paid of a statement on a day."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    amount_minor: int
+    paid_on: date
+    reference: str | None
+    is_reversed: bool
+
+
+class BalanceRead(BaseModel):
+    """What a coach has still to be paid of closed statements, and the oldest of them that is not paid; below 0: what
+    comes off the next one."""
+
+    model_config = ConfigDict(from_attributes=True)
+    coach_id: UUID
+    currency: str
+    left_minor: int
+    statement_id: UUID | None
+
+
+class BalanceList(BaseModel):
+    """Coaches of whose closed statements something is left, a row for each currency."""
+
+    items: list[BalanceRead]
+
+
 class StatementRead(BaseModel):
     """What a coach earned in a closed pay period."""
 
@@ -413,6 +465,8 @@ class PaySlipRead(BaseModel):
     currency: str
     closed_at: datetime | None
     total_minor: int
+    standing: StandingRead | None
+    payouts: list[PayoutRead]
     lines: list[SlipLineRead]
 
 
@@ -420,6 +474,12 @@ class PaySlipList(BaseModel):
     """What a coach earned that is in no statement yet: a slip for each currency."""
 
     items: list[PaySlipRead]
+
+
+class StatementListed(StatementRead):
+    """A statement, and how far it is paid."""
+
+    standing: StandingRead
 
 
 class StatementList(BaseModel):

@@ -34,6 +34,31 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a statement is paid. `set_off_minor` of it went for statements below zero."""
+
+    paid_minor: int
+    set_off_minor: int
+    left_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """What was paid of a statement on a day. `reversal_reason` where that was taken back."""
+
+    id: UUID
+    amount_minor: int
+    paid_on: date
+    reference: str | None
+    reversal_reason: str | None = None
+
+    @property
+    def is_reversed(self) -> bool:
+        """Whether it was a mistake."""
+        return self.reversal_reason is not None
+
+
+@dataclass(frozen=True, slots=True)
 class SlipLine:
     """A session, or what one counts for less or more than it did; then `source_type` says why (refund, dispute).
 
@@ -80,7 +105,8 @@ class SlipLine:
 @dataclass(frozen=True, slots=True)
 class PaySlip:
     """What a coach is paid in one currency. Without a `statement_id` the period is not closed, and lines may come and
-    go. `total_minor` may be below 0: more was taken back than earned."""
+    go. `total_minor` may be below 0: more was taken back than earned. How far it is paid is for pages: files say what
+    was earned, and stay as they are."""
 
     coach_id: UUID
     coach: str
@@ -91,6 +117,13 @@ class PaySlip:
     closed_at: datetime | None
     total_minor: int
     lines: Sequence[SlipLine]
+    standing: Standing | None = None
+    payouts: Sequence[Payout] = ()
+
+    @property
+    def paid_on(self) -> date | None:
+        """The day on which it was paid last."""
+        return max((one.paid_on for one in self.payouts if not one.is_reversed), default=None)
 
     @property
     def sessions(self) -> list[SlipLine]:

@@ -156,6 +156,7 @@ staff := {
 	"commerce.read_collections": {"support", "finance", "admin"},
 	"commerce.read_commissions": {"finance", "admin"},
 	"commerce.read_invoice": {"finance", "admin"},
+	"commerce.record_payout": {"finance", "admin"},
 	"commerce.set_commission": {"finance", "admin"},
 	"commerce.set_payer": {"finance", "admin"},
 	"integrations.manage_webhooks": {"admin"},
@@ -171,7 +172,8 @@ approvals := {
 }
 
 not_for_oneself := {
-	"commerce.decide_parked", "commerce.give_credit", "commerce.issue_credit_note", "commerce.settle_waiting",
+	"commerce.decide_parked", "commerce.give_credit", "commerce.issue_credit_note", "commerce.record_payout",
+	"commerce.settle_waiting",
 	"commerce.request_refund", "compliance.request_export", "identity.request_role", "identity.request_factor_reset",
 }
 

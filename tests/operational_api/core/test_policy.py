@@ -32,8 +32,8 @@ APPROVALS = (
     "commerce.approve_refund", "compliance.approve_export", "identity.approve_factor_reset", "identity.approve_role",
 )  # fmt: skip
 NOT_FOR_ONESELF = (
-    "commerce.decide_parked", "commerce.give_credit", "commerce.issue_credit_note", "commerce.request_refund",
-    "commerce.settle_waiting",
+    "commerce.decide_parked", "commerce.give_credit", "commerce.issue_credit_note", "commerce.record_payout",
+    "commerce.request_refund", "commerce.settle_waiting",
     "identity.request_factor_reset",
     "identity.request_role",
 )  # fmt: skip

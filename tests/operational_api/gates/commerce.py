@@ -122,6 +122,7 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /api/commerce/commission-statements/{statement_id}",
         "GET /api/commerce/commission-statements/{statement_id}/file",
         "GET /api/commerce/coaches/{coach_id}/pay",
+        "GET /api/commerce/commission-balances",
         "GET /staff/commissions",
         "GET /staff/commissions/statements/{statement_id}",
         "GET /staff/commissions/statements/{statement_id}/file",
@@ -134,6 +135,12 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /invoices/{invoice_id}",
         "GET /invoices/{invoice_id}/file",
         "GET /credit-notes/{credit_note_id}/file",
+    ),
+    "commerce.record_payout": (
+        "POST /api/commerce/commission-statements/{statement_id}/payouts",
+        "POST /api/commerce/commission-payouts/{payout_id}/reversal",
+        "POST /staff/commissions/statements/{statement_id}/payouts",
+        "POST /staff/commissions/payouts/{payout_id}/reversal",
     ),
     "commerce.set_commission": (
         "GET /api/commerce/commission-rates",

@@ -22,6 +22,8 @@ from tests.operational_api.commerce.billing.test_papers import characters
 from tests.operational_api.conftest import SignIn
 from tests.operational_api.staff.conftest import As, words
 
+STATEMENTS = "/staff/commissions/statements"
+
 
 @dataclass
 class Paid:
@@ -163,3 +165,88 @@ class TestApi:
         ]  # fmt: skip
         assert (listed["corrections"], listed["corrected_minor"]) == (1, -1250)
         assert client.get(f"/api/commerce/coaches/{paid.coach.id}/pay").json() == {"items": []}
+
+
+class TestPayment:
+    def test_is_noted_with_what_is_left_filled_in_and_read_by_the_coach(
+        self, session: Session, paid: Paid, signed_in: As
+    ) -> None:
+        browser, here = signed_in(make_account(session, role="finance")), f"{STATEMENTS}/{paid.april.id}"
+        assert "Cara Cole €137.50" in words(browser.get("/staff/commissions").text)
+        page = browser.get(here).text
+        assert 'value="130.00"' in page
+        form = {
+            "currency": "EUR",
+            "left_minor": "13000",
+            "amount": "99.999",
+            "paid_on": "2026-05-04",
+            "reference": "x1",
+        }
+        refused = browser.submit(f"{here}/payouts", data=form)
+        assert (refused.status_code, 'value="99.999"' in refused.text, 'value="x1"' in refused.text) == (
+            409,
+            True,
+            True,
+        )
+        said = browser.submit(f"{here}/payouts", data=form | {"amount": "100", "reference": "SEPA <17>"})
+        for told in ("Noted as paid", "€30.00 to be paid", "€30.00 left", "SEPA &lt;17&gt;", "4 May 2026"):
+            assert told in words(said.text)
+        again = browser.submit(f"{here}/payouts", data=form | {"amount": "100"})
+        assert "has changed since you looked" in words(again.text)
+        assert "Cara Cole €37.50" in words(browser.get("/staff/commissions").text)
+        browser.submit(f"{here}/payouts", data=form | {"amount": "30", "left_minor": "3000"})
+        theirs = signed_in(paid.coach)
+        slip = theirs.get(here)
+        assert "Paid on 4 May 2026" in words(slip.text)
+        assert "Mark as paid" not in slip.text
+        assert "Take it back" not in slip.text
+        assert "Not paid yet" in words(theirs.get(f"{STATEMENTS}/{paid.may.id}").text)
+        assert "EUR €7.50" in words(theirs.get("/staff/commissions").text)
+
+    def test_is_taken_back_with_a_reason_that_the_coach_does_not_read(
+        self, session: Session, paid: Paid, signed_in: As
+    ) -> None:
+        browser, here = signed_in(make_account(session, role="finance")), f"{STATEMENTS}/{paid.april.id}"
+        form = {"currency": "EUR", "left_minor": "13000", "amount": "130", "paid_on": "2026-05-04"}
+        page = browser.submit(f"{here}/payouts", data=form).text
+        [reversal] = re.findall(r'action="(/staff/commissions/payouts/[^"]+)"', page)
+        assert browser.submit(reversal, data={"reason": " "}).status_code == 422
+        back = words(browser.submit(reversal, data={"reason": "Wrong account"}).text)
+        for told in ("it is to be paid again", "Taken back", "Wrong account", "€130.00 to be paid", "Not paid yet"):
+            assert told in back
+        slip = words(signed_in(paid.coach).get(here).text)
+        assert ("Taken back" in slip, "Wrong account" in slip) == (True, False)
+
+    def test_of_their_own_is_not_offered_to_an_admin_who_coaches(
+        self, session: Session, paid: Paid, signed_in: As
+    ) -> None:
+        paid.coach.role = "admin"
+        browser, here = signed_in(paid.coach), f"{STATEMENTS}/{paid.april.id}"
+        page = browser.get(here).text
+        assert ("Mark as paid" in page, "somebody else of us notes it" in page) == (False, True)
+        form = {"currency": "EUR", "left_minor": "13000", "amount": "130", "paid_on": "2026-05-04"}
+        refused = browser.submit(f"{here}/payouts", data=form)
+        assert refused.status_code == 403
+
+    def test_is_noted_by_the_api_once_for_a_key(self, session: Session, paid: Paid, sign_in: SignIn) -> None:
+        client, here = sign_in(make_account(session, role="finance")), "/api/commerce/commission-statements"
+        body = {"amount_minor": 5000, "left_minor": 13_000, "paid_on": "2026-05-04"}
+        key = {"Idempotency-Key": "april"}
+        first, second = (client.post(f"{here}/{paid.april.id}/payouts", json=body, headers=key) for _ in range(2))
+        assert (first.status_code, second.json()) == (201, first.json())
+        assert first.json()["standing"] == {"paid_minor": 5000, "set_off_minor": 0, "left_minor": 8000}
+        assert client.post(f"{here}/{paid.april.id}/payouts", json=body).json()["code"] == "commerce.pay_changed"
+        mine = {
+            "coach_id": str(paid.coach.id),
+            "currency": "EUR",
+            "left_minor": 8750,
+            "statement_id": str(paid.april.id),
+        }
+        assert mine in client.get("/api/commerce/commission-balances").json()["items"]
+        [payout] = first.json()["payouts"]
+        back = client.post(f"/api/commerce/commission-payouts/{payout['id']}/reversal", json={"reason": "Bounced"})
+        assert back.json()["payouts"] == [payout | {"is_reversed": True}]
+        client = sign_in(paid.coach)
+        assert client.get("/api/commerce/commission-balances").json() == {"items": [mine | {"left_minor": 13_750}]}
+        assert [one["standing"]["left_minor"] for one in client.get(here).json()["items"]] == [750, 13_000]
+        assert client.post(f"{here}/{paid.april.id}/payouts", json=body).status_code == 403

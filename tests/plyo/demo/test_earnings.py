@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, func, select
 from sqlalchemy.orm import Session
 
 from operational_api.commerce.billing.models import CommissionStatement, DeliveredSession
-from operational_api.commerce.billing.service import earnings, pay_lines
+from operational_api.commerce.billing.service import earnings, pay_lines, payouts
 from operational_api.commerce.models import LedgerLine, SessionPack
 from tests.conftest import sqlalchemy_url
 from tests.plyo.demo.conftest import Business
@@ -39,7 +39,10 @@ def test_closed_months_are_their_sessions(session: Session) -> None:
         )  # fmt: skip
         assert {row.first_on <= one.held_on <= row.last_on for one in lines} == {True}
     posted = select(func.sum(LedgerLine.amount_minor)).where(LedgerLine.account == "commission_payable")
-    assert session.scalar(posted) == -sum(row.total_minor for row in found)
+    unpaid = [row for row in found if row.first_on == date(2026, 2, 1)]
+    assert session.scalar(posted) == -sum(row.total_minor for row in unpaid)
+    owed = {(one.coach_id, one.currency): (one.left_minor, one.statement_id) for one in payouts.balances(session)}
+    assert owed == {(row.coach_id, row.currency): (row.total_minor, row.id) for row in unpaid}
 
 
 def test_this_month_waits_to_be_closed(session: Session) -> None:

@@ -31,6 +31,7 @@ FACTS = {
     "commerce.session_delivered": """
         select booking_id, outcome_at from commerce.delivered_sessions join scheduling.bookings on id = booking_id""",
     "commerce.pay_period_closed": "select id, closed_at from commerce.commission_statements",
+    "commerce.commission_paid": "select id, recorded_at from commerce.commission_payouts",
     "scheduling.session_booked": "select id, booked_at from scheduling.bookings",
     "scheduling.session_attended": "select id, outcome_at from scheduling.bookings where status = 'attended'",
     "scheduling.session_missed": "select id, outcome_at from scheduling.bookings where status = 'no_show'",

@@ -65,7 +65,8 @@ MONEY = {
             union all select id, 'refund_paid' from commerce.refunds
             union all select id, 'dispute_opened' from commerce.disputes
             union all select id, 'dispute_won' from commerce.disputes where status = 'won'
-            union all select id, 'commission_earned' from commerce.commission_statements) as facts
+            union all select id, 'commission_earned' from commerce.commission_statements
+            union all select id, 'commission_paid' from commerce.commission_payouts) as facts
         full join commerce.ledger_journals as journals using (source_id, kind)
         where facts.source_id is null or journals.id is null""",
     "invoices ask a price of the plan, tax as commerce computes it": """

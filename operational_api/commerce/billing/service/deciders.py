@@ -8,6 +8,7 @@ from operational_api.core.policy import Resource, is_allowed
 from operational_api.core.principal import Principal
 
 SETTLE, DECIDE = "commerce.settle_waiting", "commerce.decide_parked"
+PAY = "commerce.record_payout"
 
 
 def decider(principal: Principal, action: str, kind: str, id_: UUID, whose: Iterable[UUID | None]) -> UUID:

@@ -4,6 +4,7 @@ Names are read when it is asked for, as those on invoices are. Amounts, days and
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Literal
 from uuid import UUID
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 from operational_api.commerce.billing import slips
 from operational_api.commerce.billing.errors import StatementNotFound
 from operational_api.commerce.billing.models import CommissionStatement
-from operational_api.commerce.billing.service import pay_lines, people
+from operational_api.commerce.billing.service import pay_lines, payouts, people
 from operational_api.commerce.billing.service.pay_lines import PayLine
 from operational_api.commerce.billing.slips import PaySlip, Period, SlipLine
 from operational_api.commerce.models import Dispute, Payment, Refund
@@ -31,11 +32,17 @@ _FILES: dict[FileFormat, tuple[str, Callable[[PaySlip, SellerSettings], bytes]]]
 
 
 def closed(session: Session, principal: Principal, *, statement_id: UUID) -> PaySlip:
-    """The slip of a closed pay period.
+    """The slip of a closed pay period, and how far it is paid.
 
     Raises:
         StatementNotFound: unknown, or not the principal's to read.
     """
+    slip = _closed(session, principal, statement_id)
+    standing = payouts.standings(session, [statement_id])[statement_id]
+    return replace(slip, standing=standing, payouts=payouts.of_statement(session, statement_id))
+
+
+def _closed(session: Session, principal: Principal, statement_id: UUID) -> PaySlip:
     row = session.get(CommissionStatement, statement_id)
     if row is None:
         raise StatementNotFound
@@ -68,7 +75,7 @@ def file(
     Raises:
         StatementNotFound: unknown, or not the principal's to read.
     """
-    slip = closed(session, principal, statement_id=statement_id)
+    slip = _closed(session, principal, statement_id)
     media_type, write = _FILES[file_format]
     return f"pay-{slip.last_on}-{slip.currency}.{file_format}", media_type, write(slip, seller)
 

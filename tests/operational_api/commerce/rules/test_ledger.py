@@ -56,6 +56,8 @@ class TestFacts:
                 lambda: ledger.dispute_won(amount_minor=5000, fee_minor=1500),
                 [("stripe_balance", 6500), ("disputes", -5000), ("payment_fees", -1500)],
             ),
+            (lambda: ledger.commission_paid(amount_minor=750), [("commission_payable", 750), ("bank_balance", -750)]),
+            (lambda: ledger.commission_paid(amount_minor=-750), [("commission_payable", -750), ("bank_balance", 750)]),
             (lambda: ledger.pack_earned(amount_minor=3334), [("deferred_packs", 3334), ("pack_revenue", -3334)]),
             (
                 lambda: ledger.commission_earned(amount_minor=2222),
