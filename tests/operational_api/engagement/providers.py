@@ -1,7 +1,8 @@
 """Local servers in the place of the providers' clouds: SendGrid, Twilio, a browser's push service, FCM.
 
 One HTTP server answers for all of them, by path, in the shapes and with the codes that theirs answer in. It keeps what
-it took. `mishap` makes the next requests go wrong: `refuse`, `busy`, or `silent` (it takes the message and hangs up).
+it took. `mishap` makes the next requests go wrong: `refuse`, `busy`, `moved` (of SendGrid), or `silent` (it takes the
+message and hangs up).
 """
 
 import base64
@@ -66,6 +67,8 @@ class Cloud:
     pushes: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     apps: list[dict[str, Any]] = field(default_factory=list)
     tokens: int = 0
+    asked: list[tuple[str, int, str]] = field(default_factory=list)
+    """Of each request its path, the port that it came from, and who says to be asking."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -89,6 +92,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def do_GET(self) -> None:
+        self.cloud.asked.append((self.path, self.client_address[1], self.headers["User-Agent"]))
         parts = urlsplit(self.path)
         assert parts.path == f"/2010-04-01/Accounts/{SID}/Messages.json"
         to = parse_qs(parts.query)["To"][0]
@@ -97,6 +101,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.cloud.asked.append((self.path, self.client_address[1], self.headers["User-Agent"]))
         if self.path == "/v3/mail/send":
             self._sendgrid(json.loads(body))
         elif self.path == f"/2010-04-01/Accounts/{SID}/Messages.json":
@@ -121,6 +126,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(400, {"errors": [{"message": "Does not contain a valid address.", "field": "to"}]})
         if self.cloud.mishap == "busy":
             return self._answer(429, {"errors": [{"message": "too many requests"}]})
+        if self.cloud.mishap == "moved":
+            return self._answer(302, Location=f"{self.cloud.url}/elsewhere")
         assert {"personalizations", "from", "subject", "content"} <= document.keys()
         assert [one["type"] for one in document["content"]] == ["text/plain", "text/html"]
         self.cloud.emails.append(document)

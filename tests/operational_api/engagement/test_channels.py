@@ -1,6 +1,7 @@
 """One contract for every way out, each against a server of its provider's shape and spoken by its own client."""
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -203,6 +204,25 @@ class TestEmail:
         assert [one["value"] for one in told["content"]] == [mail.rendered.text, mail.rendered.html]
         assert told["custom_args"] == {"plyo_message_id": str(mail.id)}
         assert told["tracking_settings"]["open_tracking"] == {"enable": False}
+
+    def test_sendgrids_own_client_speaks_on_one_connection_and_writes_no_key_down(
+        self, cloud: Cloud, channel_settings: ChannelSettings, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        with SendGridGateway(channel_settings).opened() as sender:
+            for _ in range(2):
+                sender.send(message(recipient="mia@plyo.test"))
+        assert {path for path, _, _ in cloud.asked} == {"/v3/mail/send"}
+        assert {agent.partition("/")[0] for _, _, agent in cloud.asked} == {"sendgrid"}
+        assert (len(cloud.emails), len({port for _, port, _ in cloud.asked})) == (2, 1)
+        assert caplog.records  # of the wire below it
+        assert "SG.test" not in caplog.text
+
+    def test_a_key_of_sendgrids_follows_no_redirect(self, cloud: Cloud, channel_settings: ChannelSettings) -> None:
+        cloud.mishap = "moved"
+        with SendGridGateway(channel_settings).opened() as sender, pytest.raises(Unavailable, match="302"):
+            sender.send(message(recipient="mia@plyo.test"))
+        assert [path for path, _, _ in cloud.asked] == ["/v3/mail/send"]
 
 
 class TestBounces:
