@@ -9,6 +9,7 @@ from socket import SHUT_RDWR
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from contracts.ids import new_id
 from operational_api.engagement.channels import segments
@@ -386,3 +387,25 @@ class TestPush:
             gateway.send(message(devices=[Device(new_id(), "fcm", "app-token", "", "")]))
         assert (len(cloud.apps), cloud.tokens) == (2, 1)
         assert cloud.apps[0]["android"]["notification"]["tag"] == cloud.apps[0]["data"]["tag"]
+        assert {by.partition("/")[0] for path, _, by in cloud.asked if path != "/token"} == {"gdcl"}  # Google's library
+        assert len({port for path, port, _ in cloud.asked if path != "/token"}) == 1
+
+    @pytest.mark.parametrize(
+        ("mishap", "asked"),
+        [("moved", ["/token", "/v1/projects/plyo-app/messages:send"]), ("unsigned", ["/token"]), ("broken key", [])],
+    )
+    def test_where_fcm_is_at_fault_it_is_asked_once_and_browsers_are_told_all_the_same(
+        self, cloud: Cloud, channel_settings: ChannelSettings, mishap: str, asked: list[str],
+    ) -> None:  # fmt: skip
+        account = json.loads(channel_settings.fcm_service_account.get_secret_value())
+        if mishap == "broken key":
+            account["private_key"] = account["private_key"].replace("PRIVATE", "PIRATE")
+        settings = channel_settings.model_copy(update={"fcm_service_account": SecretStr(json.dumps(account))})
+        gateway, phone = PushGateway(settings), Device(new_id(), "fcm", "app-token", "", "")
+        cloud.mishap = mishap
+        with pytest.raises(TryAgain) as later:
+            gateway.send(message(devices=[phone]))
+        assert [path for path, _, _ in cloud.asked] == asked
+        assert account["private_key"].splitlines()[1] not in str(later.value)
+        gateway.send(message(devices=[phone, *_web(cloud)["devices"]]))
+        assert len(cloud.pushes) == 1
