@@ -1,4 +1,4 @@
-"""E-mail by SMTP or by SendGrid's API: the same bytes of subject, text, HTML and files by either.
+"""E-mail by SMTP or by SendGrid's own client: the same bytes of subject, text, HTML and files by either.
 
 `compose` makes the message, for the preview and for the wire. SMTP and SendGrid know no idempotency key, and not every
 mailbox takes a Message-ID that it knows for a copy: of one that was handed over and not answered nobody knows whether
@@ -6,9 +6,10 @@ it left. What is done then is `outgoing.leaves_again`; SendGrid's events tell it
 """
 
 import base64
+import logging
 import smtplib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,8 +18,11 @@ from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
 from typing import Any
+from urllib.request import Request
 
-import httpx
+import requests
+from python_http_client import Client
+from sendgrid import SendGridAPIClient
 
 from operational_api.engagement.channels import bounces
 from operational_api.engagement.channels.port import (
@@ -32,10 +36,15 @@ from operational_api.engagement.channels.port import (
     Unavailable,
     Undecided,
 )
+from operational_api.engagement.channels.wire import never_left
 from operational_api.engagement.settings import ChannelSettings
 
 TOLD_WITHIN = timedelta(minutes=5)
 """SendGrid tells of a message as soon as it has taken it, in batches of some seconds."""
+SECONDS = 15
+
+# At DEBUG it writes its headers down, the key among them.
+logging.getLogger("python_http_client").setLevel(logging.INFO)
 
 
 class _Policy(EmailPolicy):
@@ -202,33 +211,78 @@ class SendGridGateway:
     @contextmanager
     def opened(self) -> Iterator[Sender]:
         """A client that keeps its connection."""
-        key = self.settings.sendgrid_api_key.get_secret_value()
-        with httpx.Client(
-            base_url=self.settings.sendgrid_base_url, headers={"Authorization": f"Bearer {key}"}, timeout=15
-        ) as client:
-            yield _SendGridSender(client, self.settings.mail_from)
+        settings = self.settings
+        api = SendGridAPIClient(
+            settings.sendgrid_api_key.get_secret_value(), host=settings.sendgrid_base_url.rstrip("/")
+        )
+        with requests.Session() as session:
+            api.client = _KeptClient(session, host=api.host, request_headers=api.client.request_headers, version=3)
+            yield _SendGridSender(api, settings.mail_from)
+
+
+class _KeptClient(Client):  # type: ignore[misc]
+    """The client under SendGrid's library, on one connection for all that is due.
+
+    Its own way opens a connection for each message, follows redirects with the key, and does not tell a wire that never
+    stood from one that broke.
+    """
+
+    def __init__(self, session: requests.Session, **told: Any) -> None:
+        super().__init__(**told)
+        self._session = session
+
+    def _build_client(self, name: str | None = None) -> "_KeptClient":
+        path = [*self._url_path, name] if name else self._url_path
+        return _KeptClient(
+            self._session, host=self.host, request_headers=self.request_headers, version=self._version, url_path=path
+        )
+
+    def _make_request(self, opener: object, request: Request, timeout: float | None = None) -> "_Answer":  # noqa: ARG002
+        return _Answer(
+            self._session.request(
+                request.get_method(), request.full_url, data=request.data, headers=dict(request.header_items()),
+                timeout=timeout or SECONDS, allow_redirects=False,
+            )
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer of `requests` in the words of urllib, which the library reads."""
+
+    told: requests.Response
+
+    def getcode(self) -> int:
+        return self.told.status_code
+
+    def read(self) -> bytes:
+        return self.told.content
+
+    def info(self) -> Mapping[str, str]:
+        return self.told.headers
 
 
 @dataclass(frozen=True, slots=True)
 class _SendGridSender:
-    client: httpx.Client
+    api: SendGridAPIClient
     mail_from: str
 
     def send(self, message: Ready) -> Receipt:
         try:
-            answer = self.client.post("/v3/mail/send", json=self._document(message))
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise Unavailable(f"SendGrid: {error}") from error
-        except httpx.TransportError as error:
+            answer = self.api.send(self._document(message))
+        except requests.RequestException as error:
+            if never_left(error):
+                raise Unavailable(f"SendGrid: {error}") from error
             raise Undecided(f"{type(error).__name__}: {error}") from error
-        if answer.status_code in (502, 504):  # of who stands before it: what it did itself is not known
-            raise Undecided(f"SendGrid answered {answer.status_code}")
-        if answer.status_code in (401, 403, 429, 503):
-            raise Unavailable(f"SendGrid answered {answer.status_code}")
-        if answer.status_code >= 500:
-            raise TryAgain(f"SendGrid answered {answer.status_code}")
-        if answer.status_code >= 400:
-            raise Refused("rejected", f"{answer.status_code} {answer.text[:300]}")
+        status = answer.status_code
+        if status in (502, 504):  # of who stands before it: what it did itself is not known
+            raise Undecided(f"SendGrid answered {status}")
+        if status in (401, 403, 429, 503) or 300 <= status < 400:  # it sends nobody elsewhere: that is not SendGrid
+            raise Unavailable(f"SendGrid answered {status}")
+        if status >= 500:
+            raise TryAgain(f"SendGrid answered {status}")
+        if status >= 400:
+            raise Refused("rejected", f"{status} {answer.body.decode(errors='replace')[:300]}")
         return Receipt(answer.headers.get("X-Message-Id"))
 
     def _document(self, message: Ready) -> dict[str, Any]:

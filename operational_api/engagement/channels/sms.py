@@ -16,11 +16,11 @@ import requests
 from twilio.base.exceptions import TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
 from contracts.telemetry import get_logger
 from operational_api.engagement.channels import segments
 from operational_api.engagement.channels.port import Ready, Receipt, Refused, Sender, Unavailable, Undecided
+from operational_api.engagement.channels.wire import never_left
 from operational_api.engagement.sending import Channel
 from operational_api.engagement.settings import ChannelSettings
 
@@ -95,7 +95,7 @@ class TwilioGateway(ABC):
         except TwilioRestException as error:
             raise _problem(error) from error
         except requests.RequestException as error:
-            if _never_left(error):
+            if never_left(error):
                 raise Unavailable(f"Twilio: {error}") from error
             raise Undecided(f"{type(error).__name__}: {error}") from error
 
@@ -157,12 +157,3 @@ def _problem(error: TwilioRestException) -> Exception:
     if error.status >= 500:
         return Undecided(told)
     return Refused("rejected", told)
-
-
-def _never_left(error: requests.RequestException) -> bool:
-    """Whether no connection was made, so that nothing can have been taken."""
-    if isinstance(error, requests.ConnectTimeout):
-        return True
-    cause = error.args[0] if error.args else None
-    reason = cause.reason if isinstance(cause, MaxRetryError) else None
-    return isinstance(reason, NewConnectionError | ConnectTimeoutError)

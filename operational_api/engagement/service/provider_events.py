@@ -51,6 +51,9 @@ def check_sendgrid(
 ) -> None:
     """Pass when SendGrid signed this body with the key of the settings, within ten minutes.
 
+    Not by its library's `EventWebhook`: that takes text alone, so of other bytes it could not say whose they are; and
+    it looks at neither the kind of key nor the time.
+
     Raises:
         ForgedMessageEvent: anything else; also where no key is set.
     """

@@ -1,10 +1,9 @@
-"""Google Calendar, API v3. Series are expanded by Google; ours are known by a private property and by their id."""
+"""Google Calendar, API v3, by Google's own client (`google_client`). Series are expanded by Google; ours are known by a
+private property and by their id."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from operational_api.scheduling.calendars.errors import CalendarGone, CalendarUnreachable, CursorTooOld
@@ -19,70 +18,93 @@ from operational_api.scheduling.calendars.port import (
     is_ours,
     whole_days,
 )
-from operational_api.scheduling.calendars.rest import MOST_PAGES, TRIES, Conflict, Exists, Missing, RestAccount
+from operational_api.scheduling.calendars.rest import TRIES, Conflict, Exists, Missing
 
 _FREE_KINDS = ("workingLocation", "birthday")
 _PREFIX = "plo"
 """Of our events' ids, which are base32hex by Google's rule."""
 
 
-class GoogleCalendar(RestAccount):
+class GoogleCalendar:
     """One person's Google account: `https://www.googleapis.com/calendar/v3`, or a server of the same shape."""
+
+    def __init__(self, base_url: str, token: str) -> None:
+        from operational_api.scheduling.calendars.google_client import GoogleClient  # only where there is an account
+
+        self._google = GoogleClient(base_url, token)
+        self._events = self._google.events
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._google.close()
 
     def calendars(self) -> list[CalendarRef]:
         """Their calendars, the primary one first."""
+        listed = self._google.calendar_list
         found = [
             CalendarRef(
                 item["id"], str(item.get("summaryOverride") or item.get("summary") or item["id"]),
                 bool(item.get("primary")), item.get("accessRole") in ("owner", "writer"),
             )
-            for page in self._pages("/users/me/calendarList", {"maxResults": "250"})
+            for page in self._google.pages(listed.list(maxResults=250), listed.list_next)
             for item in page.get("items", [])
         ]  # fmt: skip
         return sorted(found, key=lambda one: not one.is_primary)
 
     def put(self, calendar_id: str, entry: Entry, known: Pushed | None) -> Pushed:
         """Create the event under an id made of its UID, or change it where it is the version we know."""
-        events, id_ = _events(calendar_id), known.external_id if known else id_of(entry.uid)
+        id_ = known.external_id if known else id_of(entry.uid)
         try:
             if entry.series and known:
-                self._take_away_copies(events, entry.uid, id_)
-            pushed = self._put(events, id_, entry, known.etag if known else "")
-            return self._arrange(f"{events}/{id_}/instances", events, pushed, entry) if entry.series else pushed
+                self._take_away_copies(calendar_id, entry.uid, id_)
+            pushed = self._put(calendar_id, id_, entry, known.etag if known else "")
+            return self._arrange(calendar_id, id_, pushed, entry) if entry.series else pushed
         except Missing as error:
             raise CalendarGone from error
         except (KeyError, ValueError) as error:
             raise CalendarUnreachable from error
 
-    def _take_away_copies(self, events: str, uid: str, id_: str) -> None:
+    def _take_away_copies(self, calendar_id: str, uid: str, id_: str) -> None:
         """Events that have our mark and are not ours: Google copies it to what somebody splits off a series."""
-        query = {"privateExtendedProperty": f"plyo={uid}", "maxResults": "2500"}
-        found = (one for page in self._pages(events, query) for one in page.get("items", []))
+        marked = self._events.list(calendarId=calendar_id, privateExtendedProperty=f"plyo={uid}", maxResults=2500)
+        pages = self._google.pages(marked, self._events.list_next)
+        found = (one for page in pages for one in page.get("items", []))
         homes = {str(one.get("recurringEventId") or one["id"]) for one in found if one.get("status") != "cancelled"}
         for home in sorted(homes - {id_}):
-            self._delete(f"{events}/{home}")
+            self._delete(calendar_id, home)
 
-    def _put(self, events: str, id_: str, entry: Entry, etag: str) -> Pushed:
+    def _put(self, calendar_id: str, id_: str, entry: Entry, etag: str) -> Pushed:
         body = _body(entry)
         for _ in range(TRIES):
             if not etag:
                 try:
-                    return _pushed(self._api.call("POST", events, json=body | {"id": id_}))
+                    made = self._events.insert(calendarId=calendar_id, body=body | {"id": id_})
+                    return _pushed(self._google.call(made))
                 except Exists:  # our answer was lost, or it was taken away: its id is spent
-                    etag = str(self._api.call("GET", f"{events}/{id_}").get("etag") or "*")
+                    etag = self._etag(calendar_id, id_)
             try:
-                return _pushed(self._api.call("PATCH", f"{events}/{id_}", etag=etag, json=body))
+                return _pushed(self._patch(calendar_id, id_, body, etag))
             except Conflict:
-                etag = str(self._api.call("GET", f"{events}/{id_}").get("etag") or "*")
+                etag = self._etag(calendar_id, id_)
             except (Missing, CursorTooOld):  # a deleted event answers 410
                 etag = ""
         raise CalendarUnreachable
 
-    def _arrange(self, instances: str, events: str, pushed: Pushed, entry: Entry) -> Pushed:
+    def _patch(self, calendar_id: str, id_: str, body: dict[str, Any], etag: str = "") -> dict[str, Any]:
+        return self._google.call(self._events.patch(calendarId=calendar_id, eventId=id_, body=body), etag=etag)
+
+    def _etag(self, calendar_id: str, id_: str) -> str:
+        return str(self._read(calendar_id, id_).get("etag") or "*")
+
+    def _read(self, calendar_id: str, id_: str) -> dict[str, Any]:
+        return self._google.call(self._events.get(calendarId=calendar_id, eventId=id_))
+
+    def _arrange(self, calendar_id: str, id_: str, pushed: Pushed, entry: Entry) -> Pushed:
         """Have each occurrence where it belongs, whatever was done to it there."""
         wanted = {one.recurs_at: one for one in entry.series.shown} if entry.series else {}
         ids: dict[str, datetime] = {}
-        pages = list(self._pages(instances, {"maxResults": "2500", "showDeleted": "true"}))
+        asked = self._events.instances(calendarId=calendar_id, eventId=id_, maxResults=2500, showDeleted=True)
+        pages = list(self._google.pages(asked, self._events.instances_next))
         for item in (one for page in pages for one in page.get("items", [])):
             recurs_at = datetime.fromisoformat(item["originalStartTime"]["dateTime"]).astimezone(UTC)
             one, is_gone = wanted.get(recurs_at), item.get("status") == "cancelled"
@@ -90,15 +112,15 @@ class GoogleCalendar(RestAccount):
                 ids[item["id"]] = recurs_at
                 if is_gone or _times(item, "UTC") != (one.starts_at, one.ends_at):
                     body = {"status": "confirmed"} | _span(one.starts_at, one.ends_at, entry.time_zone)
-                    self._api.call("PATCH", f"{events}/{item['id']}", json=body)
+                    self._patch(calendar_id, item["id"], body)
             elif not is_gone:
-                self._delete(f"{events}/{item['id']}")
+                self._delete(calendar_id, item["id"])
         return replace(pushed, occurrences=ids)
 
     def find(self, calendar_id: str, uid: str) -> Pushed | None:
         """The event under the id that is made of its UID; a deleted one can still be read."""
         try:
-            item = self._api.call("GET", f"{_events(calendar_id)}/{id_of(uid)}")
+            item = self._read(calendar_id, id_of(uid))
             return None if item.get("status") == "cancelled" else _pushed(item)
         except (Missing, CursorTooOld):
             return None
@@ -107,27 +129,26 @@ class GoogleCalendar(RestAccount):
 
     def cancel(self, calendar_id: str, known: Pushed) -> None:
         """Delete the event."""
-        self._delete(f"{_events(calendar_id)}/{known.external_id}")
+        self._delete(calendar_id, known.external_id)
 
-    def _delete(self, path: str) -> None:
+    def _delete(self, calendar_id: str, id_: str) -> None:
         try:
-            self._api.call("DELETE", path)
+            self._google.call(self._events.delete(calendarId=calendar_id, eventId=id_))
         except (Missing, CursorTooOld):
             return
 
     def changes(self, calendar_id: str, cursor: str | None, window: Window, *, zone: str) -> Changes:
         """Events since a sync token, single ones: Google expands what recurs."""
-        query = {"singleEvents": "true", "maxResults": "2500"}
-        if cursor is None:
-            query |= {"timeMin": window.since.isoformat(), "timeMax": window.until.isoformat()}
-        else:
-            query["syncToken"] = cursor
+        asked = {"timeMin": window.since.isoformat(), "timeMax": window.until.isoformat()}
+        if cursor is not None:
+            asked = {"syncToken": cursor}
+        request = self._events.list(calendarId=calendar_id, singleEvents=True, maxResults=2500, **asked)
         busy: list[Busy] = []
         own: list[OwnSeen] = []
         touched: set[str] = set()
         token = ""
         try:
-            for page in self._pages(_events(calendar_id), query):
+            for page in self._google.pages(request, self._events.list_next):
                 token = page.get("nextSyncToken", "")
                 here = str(page.get("timeZone") or zone)
                 for item in page.get("items", []):
@@ -144,24 +165,10 @@ class GoogleCalendar(RestAccount):
             raise CalendarUnreachable
         return Changes(busy, frozenset(touched), own, token, cursor is None)
 
-    def _pages(self, path: str, query: dict[str, str]) -> Iterator[dict[str, Any]]:
-        more: dict[str, str] = {}
-        for _ in range(MOST_PAGES):
-            page = self._api.call("GET", path, params=query | more)
-            yield page
-            if not (token := page.get("nextPageToken")):
-                return
-            more = {"pageToken": token}
-        raise CalendarUnreachable
-
 
 def id_of(uid: str) -> str:
     """The event's id at Google, so that creating it twice is refused."""
     return _PREFIX + uid.partition("@")[0].replace("-", "").lower()
-
-
-def _events(calendar_id: str) -> str:
-    return f"/calendars/{quote(calendar_id, safe='')}/events"
 
 
 def _body(entry: Entry) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""What Google's and Microsoft's REST APIs have in common: a token, refusals by status, Retry-After told by a raise."""
+"""What refusals of Google's and Microsoft's REST APIs mean, Retry-After among them; and a client for Microsoft's, whose
+own library is not taken (ADR 0033)."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -68,31 +69,10 @@ class Api:
         headers = options.pop("headers", {}) | ({"If-Match": etag} if etag else {})
         try:
             answer = self._http.request(method, url, headers=headers, **options)
-            self._judge(answer)
+            judge(answer.status_code, answer.text, answer.headers)
             return answer.json() if answer.content else {}
         except (httpx.HTTPError, ValueError) as error:
             raise CalendarUnreachable from error
-
-    def _judge(self, answer: httpx.Response) -> None:
-        status = answer.status_code
-        if status < 300:
-            return
-        told = answer.text[:2000]
-        if status == 429 or (status == 403 and "imitExceeded" in told):  # Google throttles with 403 too
-            raise CalendarThrottled(retry_after(answer.headers.get("Retry-After")))
-        if status in (401, 403):
-            raise CalendarRefused
-        if status == 404:
-            raise Missing
-        if status == 409:
-            raise Exists
-        if status == 410 or any(code in told for code in ("syncStateNotFound", "syncStateInvalid", "resyncRequired")):
-            raise CursorTooOld
-        if status == 412:
-            raise Conflict
-        if status == 503 and "Retry-After" in answer.headers:
-            raise CalendarThrottled(retry_after(answer.headers["Retry-After"]))
-        raise CalendarUnreachable
 
 
 class RestAccount:
@@ -110,6 +90,35 @@ class RestAccount:
     def close(self) -> None:
         """Let the connections go."""
         self._api.close()
+
+
+def judge(status: int, told: str, headers: Mapping[str, str]) -> None:
+    """Raise what a refusal of either provider means; pass where it is none.
+
+    Args:
+        headers: By names in small letters.
+
+    Raises:
+        Conflict, Missing, Exists, CursorTooOld, CalendarRefused, CalendarUnreachable.
+    """
+    if status < 300:
+        return
+    told = told[:2000]
+    if status == 429 or (status == 403 and "imitExceeded" in told):  # Google throttles with 403 too
+        raise CalendarThrottled(retry_after(headers.get("retry-after")))
+    if status in (401, 403):
+        raise CalendarRefused
+    if status == 404:
+        raise Missing
+    if status == 409:
+        raise Exists
+    if status == 410 or any(code in told for code in ("syncStateNotFound", "syncStateInvalid", "resyncRequired")):
+        raise CursorTooOld
+    if status == 412:
+        raise Conflict
+    if status == 503 and "retry-after" in headers:
+        raise CalendarThrottled(retry_after(headers["retry-after"]))
+    raise CalendarUnreachable
 
 
 def retry_after(told: str | None) -> float:

@@ -88,7 +88,7 @@ def cloud(_providers: tuple[Cloud, Post, ChannelSettings]) -> Cloud:
     """What the providers took in this test."""
     found = _providers[0]
     found.mishap, found.tokens = "", 0
-    for taken in (found.emails, found.texts, found.pushes, found.apps):
+    for taken in (found.emails, found.texts, found.pushes, found.apps, found.asked):
         taken.clear()
     return found
 

@@ -1,7 +1,8 @@
 """Local servers in the place of the providers' clouds: SendGrid, Twilio, a browser's push service, FCM.
 
 One HTTP server answers for all of them, by path, in the shapes and with the codes that theirs answer in. It keeps what
-it took. `mishap` makes the next requests go wrong: `refuse`, `busy`, or `silent` (it takes the message and hangs up).
+it took. `mishap` makes the next requests go wrong: `refuse`, `busy`, `moved` (SendGrid, FCM), `unsigned` (Google gives
+no token), or `silent` (it takes the message and hangs up).
 """
 
 import base64
@@ -66,6 +67,8 @@ class Cloud:
     pushes: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     apps: list[dict[str, Any]] = field(default_factory=list)
     tokens: int = 0
+    asked: list[tuple[str, int, str]] = field(default_factory=list)
+    """Of each request its path, the port that it came from, and who says to be asking."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -88,7 +91,12 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
+    def _note(self) -> None:
+        by = self.headers["X-Goog-Api-Client"] or self.headers["User-Agent"]
+        self.cloud.asked.append((urlsplit(self.path).path, self.client_address[1], by))
+
     def do_GET(self) -> None:
+        self._note()
         parts = urlsplit(self.path)
         assert parts.path == f"/2010-04-01/Accounts/{SID}/Messages.json"
         to = parse_qs(parts.query)["To"][0]
@@ -97,6 +105,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        self._note()
         if self.path == "/v3/mail/send":
             self._sendgrid(json.loads(body))
         elif self.path == f"/2010-04-01/Accounts/{SID}/Messages.json":
@@ -105,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
             self._push(body)
         elif self.path == "/token":
             self._token({key: value[0] for key, value in parse_qs(body.decode()).items()})
-        elif self.path == "/v1/projects/plyo-app/messages:send":
+        elif urlsplit(self.path).path == "/v1/projects/plyo-app/messages:send":
             self._fcm(json.loads(body)["message"])
         else:
             self._answer(404)
@@ -121,6 +130,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(400, {"errors": [{"message": "Does not contain a valid address.", "field": "to"}]})
         if self.cloud.mishap == "busy":
             return self._answer(429, {"errors": [{"message": "too many requests"}]})
+        if self.cloud.mishap == "moved":
+            return self._answer(302, Location=f"{self.cloud.url}/elsewhere")
         assert {"personalizations", "from", "subject", "content"} <= document.keys()
         assert [one["type"] for one in document["content"]] == ["text/plain", "text/html"]
         self.cloud.emails.append(document)
@@ -182,14 +193,18 @@ class Handler(BaseHTTPRequestHandler):
         assert self.cloud.fcm_public is not None
         claims = jwt.decode(form["assertion"], self.cloud.fcm_public).claims
         assert claims["iss"] == "push@plyo-app.test"
-        assert claims["aud"] == f"{self.cloud.url}/token"
+        assert claims["aud"] == "https://oauth2.googleapis.com/token"  # "always", by Google's own words
         assert claims["exp"] - claims["iat"] <= 3600
         self.cloud.tokens += 1
+        if self.cloud.mishap == "unsigned":
+            return self._answer(503, {"error": "temporarily_unavailable"})
         self._answer(200, {"access_token": "ya29.test", "expires_in": 3599, "token_type": "Bearer"})
 
     def _fcm(self, message: dict[str, Any]) -> None:
         if self.headers["Authorization"] != "Bearer ya29.test":
             return self._answer(401, {"error": {"status": "UNAUTHENTICATED"}})
+        if self.cloud.mishap == "moved":
+            return self._answer(307, Location=f"{self.cloud.url}/elsewhere")
         if self.cloud.mishap == "lost":
             return self._answer(404, {"error": {"code": 404, "status": "NOT_FOUND", "message": "Project not found."}})
         if self.cloud.mishap == "refuse":

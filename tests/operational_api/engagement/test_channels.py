@@ -1,6 +1,7 @@
 """One contract for every way out, each against a server of its provider's shape and spoken by its own client."""
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from socket import SHUT_RDWR
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from contracts.ids import new_id
 from operational_api.engagement.channels import segments
@@ -204,6 +206,25 @@ class TestEmail:
         assert told["custom_args"] == {"plyo_message_id": str(mail.id)}
         assert told["tracking_settings"]["open_tracking"] == {"enable": False}
 
+    def test_sendgrids_own_client_speaks_on_one_connection_and_writes_no_key_down(
+        self, cloud: Cloud, channel_settings: ChannelSettings, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        with SendGridGateway(channel_settings).opened() as sender:
+            for _ in range(2):
+                sender.send(message(recipient="mia@plyo.test"))
+        assert {path for path, _, _ in cloud.asked} == {"/v3/mail/send"}
+        assert {agent.partition("/")[0] for _, _, agent in cloud.asked} == {"sendgrid"}
+        assert (len(cloud.emails), len({port for _, port, _ in cloud.asked})) == (2, 1)
+        assert caplog.records  # of the wire below it
+        assert "SG.test" not in caplog.text
+
+    def test_a_key_of_sendgrids_follows_no_redirect(self, cloud: Cloud, channel_settings: ChannelSettings) -> None:
+        cloud.mishap = "moved"
+        with SendGridGateway(channel_settings).opened() as sender, pytest.raises(Unavailable, match="302"):
+            sender.send(message(recipient="mia@plyo.test"))
+        assert [path for path, _, _ in cloud.asked] == ["/v3/mail/send"]
+
 
 class TestBounces:
     @pytest.mark.parametrize(
@@ -366,3 +387,25 @@ class TestPush:
             gateway.send(message(devices=[Device(new_id(), "fcm", "app-token", "", "")]))
         assert (len(cloud.apps), cloud.tokens) == (2, 1)
         assert cloud.apps[0]["android"]["notification"]["tag"] == cloud.apps[0]["data"]["tag"]
+        assert {by.partition("/")[0] for path, _, by in cloud.asked if path != "/token"} == {"gdcl"}  # Google's library
+        assert len({port for path, port, _ in cloud.asked if path != "/token"}) == 1
+
+    @pytest.mark.parametrize(
+        ("mishap", "asked"),
+        [("moved", ["/token", "/v1/projects/plyo-app/messages:send"]), ("unsigned", ["/token"]), ("broken key", [])],
+    )
+    def test_where_fcm_is_at_fault_it_is_asked_once_and_browsers_are_told_all_the_same(
+        self, cloud: Cloud, channel_settings: ChannelSettings, mishap: str, asked: list[str],
+    ) -> None:  # fmt: skip
+        account = json.loads(channel_settings.fcm_service_account.get_secret_value())
+        if mishap == "broken key":
+            account["private_key"] = account["private_key"].replace("PRIVATE", "PIRATE")
+        settings = channel_settings.model_copy(update={"fcm_service_account": SecretStr(json.dumps(account))})
+        gateway, phone = PushGateway(settings), Device(new_id(), "fcm", "app-token", "", "")
+        cloud.mishap = mishap
+        with pytest.raises(TryAgain) as later:
+            gateway.send(message(devices=[phone]))
+        assert [path for path, _, _ in cloud.asked] == asked
+        assert account["private_key"].splitlines()[1] not in str(later.value)
+        gateway.send(message(devices=[phone, *_web(cloud)["devices"]]))
+        assert len(cloud.pushes) == 1

@@ -94,10 +94,10 @@ def local_files() -> Iterator[tuple[str, dict[str, Any]]]:
 
     @app.get("/{path:path}")
     def read(path: str, request: Request) -> Response:
-        state["asked"].append(dict(request.headers))
+        state["asked"].append(dict(request.headers) | {":path": request.url.path})
         if state["faults"]:
-            status, headers = state["faults"].pop(0)
-            return Response(b"", status, headers=headers)
+            status, headers, *body = state["faults"].pop(0)
+            return Response(body[0] if body else b"", status, headers=headers)
         if (etag := state["headers"].get("ETag")) and request.headers.get("if-none-match") == etag:
             return Response(status_code=304)
         return Response(state["content"], headers=state["headers"])
