@@ -85,7 +85,7 @@ def service_token(app: FastAPI, client_id: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def serve_app(signing_key_file: Path) -> Callable[[str], FastAPI]:
+def serve_app(signing_key_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], FastAPI]:
     """Makes the API on a database of its own: `serve_app(fresh_database())`."""
 
     def make(libpq_url: str) -> FastAPI:
@@ -96,6 +96,8 @@ def serve_app(signing_key_file: Path) -> Callable[[str], FastAPI]:
                 signing_key_file=signing_key_file,
                 session_secret=SecretStr("test-session-secret-of-32-characters!"),
                 staff_mfa="offered",
+                warehouse_docs=tmp_path_factory.getbasetemp() / "no_docs",  # tests of dbt write where it is looked for
+                warehouse_quality=tmp_path_factory.getbasetemp() / "no_quality",
             )
         )
 
