@@ -19,7 +19,8 @@ from operational_api.core.principal import CurrentAccount, CurrentPrincipal, Pri
 from operational_api.identity import public as identity
 from operational_api.scheduling import public as scheduling
 from operational_api.staff import amounts
-from operational_api.web.rendering import redirect, render
+from operational_api.web.filters import zone
+from operational_api.web.rendering import redirect, render, time_zone
 
 router = APIRouter(prefix="/staff", route_class=IdempotentRoute)
 SHOWN = 25
@@ -80,13 +81,15 @@ def _statement(
     sent: dict[str, str] | None = None, refusal: str = "",
 ) -> Response:  # fmt: skip
     slip = commerce.pay_slip(session, principal, statement_id)
-    _, today = commerce.days_at_studios(session, datetime.now(UTC))
+    now = datetime.now(UTC)
+    _, today = commerce.days_at_studios(session, now)  # the latest that may be said
+    theirs = min(now.astimezone(zone(time_zone(request))).date(), today)
     may, is_own = may_principal(principal, PAY), slip.coach_id == principal.account_id
     left = slip.standing.left_minor if slip.standing else 0
     return render(
         request, "staff/pay_slip.html", status_code=409 if refusal else 200, slips=[slip], coach=slip.coach,
         is_closed=True, pays=may and not is_own, needs_another=may and is_own, today=today, refusal=refusal,
-        sent=sent or {"amount": f"{Money(left, slip.currency).major}", "paid_on": f"{today}", "reference": ""},
+        sent=sent or {"amount": f"{Money(left, slip.currency).major}", "paid_on": f"{theirs}", "reference": ""},
         reads=may_see_everybody(principal, "commerce.read_invoice"),
     )  # fmt: skip
 
