@@ -167,7 +167,7 @@ DEEDS: dict[str, Deed] = {
     "POST /api/commerce/refund-requests/{request_id}/refusal": Deed("finance", REQUEST, body=WHY),
     "POST /api/commerce/refund-requests/{request_id}/withdrawal": Deed("support", REQUEST),
     "POST /staff/people/{account_id}/refunds": Deed(
-        "support", {"account_id": "buyer"}, form={"payment_id": "PAYMENT", "amount": "1.00"} | WHY
+        "support", {"account_id": "buyer"}, form={"payment_id": "PAYMENT", "currency": "EUR", "amount": "1.00"} | WHY
     ),
     "POST /staff/requests/refunds/{request_id}/approve": Deed("finance", REQUEST, form={}),
     "POST /staff/requests/refunds/{request_id}/refuse": Deed("finance", REQUEST, form=WHY),

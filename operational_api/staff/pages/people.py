@@ -225,11 +225,11 @@ def ask_refund(
     principal: CurrentPrincipal,
     session: DbSession,
     payment_id: Annotated[UUID, Form()],
+    currency: Annotated[str, Form(pattern="^[A-Z]{3}$")],
     reason: Why,
     amount: Annotated[str, Form(max_length=20)] = "",
 ) -> Response:
     """Ask for as much of a payment to be given back, or for all that is left; somebody else decides."""
-    currency = commerce.currency_of(session, account_id)
     commerce.request_refund(
         session, payment_id=payment_id, customer_id=account_id, reason=reason, principal=principal,
         amount_minor=amounts.units(amount, exponent(currency), least=1) if amount.strip() else None,

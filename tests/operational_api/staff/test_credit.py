@@ -1,5 +1,6 @@
 """What is not owed of an invoice: told before, credited or asked back, by who reads it, never their own."""
 
+import re
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -135,10 +136,22 @@ class TestPaid:
         paid(session, mia.id)
         payment = session.scalars(select(Payment)).one()
         support = signed_in(make_account(session, role="support"))
-        form = WHY | {"payment_id": str(payment.id), "amount": typed}
+        form = WHY | {"payment_id": str(payment.id), "currency": "EUR", "amount": typed}
         assert support.submit(f"/staff/people/{mia.id}/refunds", form).status_code == (200 if minor else 422)
         found = session.scalars(select(RefundRequest.amount_minor)).all()
         assert found == ([minor] if minor else [])
+
+    def test_is_asked_back_in_the_currency_it_was_paid_in(self, session: Session, mia: Account, signed_in: As) -> None:
+        """Whatever the customer's own is now: dong have no hundredths."""
+        paid(session, mia.id)
+        payment = session.scalars(select(Payment)).one()
+        payment.currency = "VND"
+        support = signed_in(make_account(session, role="support"))
+        here = f"/staff/people/{mia.id}"
+        currency = re.findall(r'name="currency" value="([A-Z]{3})"', support.get(here).text)[0]
+        form = WHY | {"payment_id": str(payment.id), "currency": currency, "amount": "100"}
+        assert support.submit(f"{here}/refunds", form).status_code == 200
+        assert session.scalars(select(RefundRequest.amount_minor)).all() == [100]
 
 
 class TestList:

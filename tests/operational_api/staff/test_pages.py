@@ -229,7 +229,7 @@ class TestPeople:
 
     def test_a_refund_is_of_a_payment_of_theirs(self, session: Session, mia: Account, signed_in: As) -> None:
         browser = signed_in(make_account(session, role="support"))
-        form = {"payment_id": str(new_id()), "reason": "Ill"}
+        form = {"payment_id": str(new_id()), "currency": "EUR", "reason": "Ill"}
         assert browser.submit(f"/staff/people/{mia.id}/refunds", form).status_code == 404
 
 
