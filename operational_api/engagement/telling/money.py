@@ -1,6 +1,7 @@
 """What people are told of payments, memberships, who pays for them and what is in their wallet."""
 
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -31,30 +32,21 @@ def send_receipt(session: Session, event: Event) -> None:
 
 def tell_of_failed_payment(session: Session, event: Event) -> None:
     assert isinstance(event, commerce.PaymentFailed)  # noqa: S101
-    money = {"amount_minor": event.amount_minor, "currency": event.currency}
-    mail(
-        session,
-        event,
-        contact(session, event.payer_id or event.customer_id),
-        "payment_failed",
-        event.payment_id,
-        **money,
-    )
+    _tell_payer(session, event, "payment_failed", event.payment_id)
 
 
 def tell_of_refund(session: Session, event: Event) -> None:
     assert isinstance(event, commerce.PaymentRefunded)  # noqa: S101
     if event.provider in commerce.KEPT:  # it is in their wallet, and no card has it
         return
-    money = {"amount_minor": event.amount_minor, "currency": event.currency}
-    mail(
-        session,
-        event,
-        contact(session, event.payer_id or event.customer_id),
-        "payment_refunded",
-        event.refund_id,
-        **money,
-    )
+    _tell_payer(session, event, "payment_refunded", event.refund_id)
+
+
+def _tell_payer(
+    session: Session, event: commerce.PaymentFailed | commerce.PaymentRefunded, template: str, key: UUID
+) -> None:
+    to = contact(session, event.payer_id or event.customer_id)
+    mail(session, event, to, template, key, amount_minor=event.amount_minor, currency=event.currency)
 
 
 def welcome_member(session: Session, event: Event) -> None:

@@ -19,7 +19,7 @@ from operational_api.scheduling.calendars.port import (
     is_ours,
     whole_days,
 )
-from operational_api.scheduling.calendars.rest import MOST_PAGES, TRIES, Conflict, Exists, Missing, RestAccount
+from operational_api.scheduling.calendars.rest import MOST_PAGES, TRIES, Api, Conflict, Exists, Missing
 from operational_api.scheduling.recurrence import parse
 
 PROPERTY = "String {6c1f5d4e-52a3-4a9d-9d6e-0f5a3c7be1b2} Name PlyoUid"
@@ -30,10 +30,15 @@ _AROUND = timedelta(days=400)
 """How far from its series an occurrence is looked for that somebody moved."""
 
 
-class MicrosoftCalendar(RestAccount):
+class MicrosoftCalendar:
     """One person's Microsoft account: `https://graph.microsoft.com/v1.0`, or a server of the same shape."""
 
-    headers = {"Prefer": _PREFER}
+    def __init__(self, base_url: str, token: str) -> None:
+        self._api = Api(base_url, token, headers={"Prefer": _PREFER})
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._api.close()
 
     def calendars(self) -> list[CalendarRef]:
         """Their calendars, the default one first."""

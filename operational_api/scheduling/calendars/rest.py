@@ -4,7 +4,7 @@ own library is not taken (ADR 0033)."""
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar
+from typing import Any
 
 import httpx
 
@@ -73,23 +73,6 @@ class Api:
             return answer.json() if answer.content else {}
         except (httpx.HTTPError, ValueError) as error:
             raise CalendarUnreachable from error
-
-
-class RestAccount:
-    """One person's account at a provider of that kind: the connections of its adapter.
-
-    Args:
-        base_url: Of the provider's API, version included.
-    """
-
-    headers: ClassVar[Mapping[str, str]] = {}
-
-    def __init__(self, base_url: str, token: str) -> None:
-        self._api = Api(base_url, token, headers=dict(self.headers))
-
-    def close(self) -> None:
-        """Let the connections go."""
-        self._api.close()
 
 
 def judge(status: int, told: str, headers: Mapping[str, str]) -> None:
