@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pyarrow as pa
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
 
@@ -88,6 +89,8 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
         memory.settle()
         # Threads that write long answers must not keep the loop waiting, in which most are told again.
         sys.setswitchinterval(0.001)
+        # Arrow's own allocator keeps memory by thread and gives it back at once: what a thread writes is all new pages.
+        pa.set_memory_pool(pa.system_memory_pool())
         yield
         if app.state.turns is not None:
             await app.state.turns.close()

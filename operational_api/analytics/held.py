@@ -1,10 +1,11 @@
 """Columns of marts held in memory, as they are at the newest snapshot.
 
 A snapshot never changes, so what is held is exact; with a newer one it is dropped. DuckLake asks its catalog a dozen
-times for every query, however small the mart, and those are most of what a question costs. A mart is held from the
-second question on that is asked of it at a snapshot, with the columns that were asked for until then: one that is asked
-about once is not worth a copy, and of a wide mart few columns are asked about. Of one that is too large, the rows of a
-customer are held from the second question on that is asked about them: a client's page asks many.
+times for every query, however small the mart, and those are most of what a question costs: a small mart is held whole
+from the first question on. One that is not small is held from the second on that is asked of it at a snapshot, with the
+columns that were asked for until then: one that is asked about once is not worth a copy, and of a wide mart few columns
+are asked about. Of one that is too large, the rows of a customer are held from the second question on that is asked
+about them: a client's page asks many.
 """
 
 from collections import Counter, OrderedDict
@@ -19,6 +20,8 @@ from operational_api.analytics.query import Part, literal
 
 _SHARE = 4
 """No mart may have more than such a part of all that may be held, nor all parts of marts together."""
+_SMALL_SHARE = 64
+"""A mart that takes no more than such a part is small: reading it takes longer than copying it."""
 _NO_PARTS: Mapping[str, Part] = {}
 
 
@@ -51,7 +54,7 @@ class Held:
     ) -> dict[str, str]:  # fmt: skip
         """Tables that stand for marts at the snapshot; those left out are read from the lake.
 
-        It copies what is asked about for the second time, and waits for nobody else who does.
+        It copies what is small, or asked about for the second time, and waits for nobody else who does.
 
         Args:
             asked: Columns by mart.
@@ -83,7 +86,11 @@ class Held:
 
     def _widened(self, cursor: duckdb.DuckDBPyConnection, name: str, held: "Copy | None") -> "Copy | None":
         """The mart with all columns that were asked for, where that is worth it and there is room; or as it is held."""
-        if self._asked[name] < 2 or (name in self._tables and held is None):
+        if name in self._tables and held is None:
+            return None
+        if self._is_small(name):
+            self._columns[name] = set(RELATIONS[name].columns)
+        elif self._asked[name] < 2:
             return held
         if held is not None:
             self._free += held.cells
@@ -98,6 +105,14 @@ class Held:
         if held is not None:
             cursor.execute(f"drop table if exists {held.table}")  # who reads from it still has it until the end
         return made
+
+    def _is_small(self, name: str) -> bool:
+        return self._rows_of(name) * len(RELATIONS[name].columns) <= self._cells // _SMALL_SHARE
+
+    def _rows_of(self, name: str) -> int:
+        if self._sizes is None:
+            self._sizes = self._sizes_of()
+        return self._sizes.get(name, 0)
 
     def _part(self, cursor: duckdb.DuckDBPyConnection, name: str, part: Part) -> "Copy | None":
         """A part of the mart, with all of its columns; None where it is not worth it or too large."""
@@ -119,9 +134,7 @@ class Held:
     ) -> "Copy | None":  # fmt: skip
         """So many cells of the mart at the most, all of it or a part; None where there are more."""
         relation, rows = RELATIONS[name], cells // len(columns)
-        if self._sizes is None:
-            self._sizes = self._sizes_of()
-        if part is None and self._sizes.get(name, 0) > rows:
+        if part is None and self._rows_of(name) > rows:
             return None
         where = f"where {part[0]} = {literal(part[1])}" if part is not None else ""
         self._copies += 1

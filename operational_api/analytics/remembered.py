@@ -230,9 +230,13 @@ if redis.call('get', KEYS[2]) == ARGV[1] then redis.call('del', KEYS[2]) end
 """What was made, and the mark taken away where it is ours still."""
 
 
+# Packed by whoever made it: handing columns of a few kilobytes to other threads takes longer than packing them.
+_PACKED = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+
+
 def _bytes(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as stream:
+    with pa.ipc.new_stream(sink, table.schema, options=_PACKED) as stream:
         stream.write_table(table)
     return bytes(sink.getvalue())
 

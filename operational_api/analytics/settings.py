@@ -24,6 +24,8 @@ class AnalyticsSettings(WarehouseSettings):
     """As the API's: where all processes count requests."""
     rate_limit_factor: float = 1.0
     lake_memory_limit: str = "512MB"
+    lake_threads: int = 1
+    """Of each question: many are asked at once, and with a thread more each of them costs more processor."""
     analytics_cursors: int = 4
     """Queries that run at once; more wait for their turn."""
     analytics_cache_mib: int = 64

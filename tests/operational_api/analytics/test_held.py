@@ -11,6 +11,9 @@ from operational_api.analytics.query import Query
 from operational_api.analytics.settings import AnalyticsSettings
 from tests.operational_api.analytics.conftest import MIA, NOAH
 
+_NOT_SMALL = 60_000
+"""Cells that may be held where the mart of MRR, of 3,600 of them, is neither small nor too large."""
+
 
 class TestHeld:
     @pytest.mark.parametrize(
@@ -33,8 +36,20 @@ class TestHeld:
         found = Query(text.format(f"@{mart}")).columns_of(mart)
         assert list(found) == (list(RELATIONS[mart].columns) if read is None else read)
 
+    def test_a_small_mart_is_held_whole_from_the_first_question_on(self, own: AnalyticsSettings) -> None:
+        mart = "finance.fct_mrr_daily"
+        lake, other = Lake(own), Lake(own.model_copy(update={"analytics_held_cells": _NOT_SMALL}))
+        for one in (lake, other):
+            one.ask(Query(f"select sum(mrr_minor) as total from @{mart}"))
+        held = lake._held._tables[mart]
+        assert held is not None
+        assert held.columns == RELATIONS[mart].columns.keys()
+        assert mart not in other._held._tables
+        lake.close()
+        other.close()
+
     def test_a_mart_asked_about_twice_is_read_from_memory_and_exact(self, own: AnalyticsSettings) -> None:
-        lake = Lake(own)
+        lake = Lake(own.model_copy(update={"analytics_held_cells": _NOT_SMALL}))
         query = "select {} as n, sum(mrr_minor) as total from @finance.fct_mrr_daily as d where d.day > '2026-01-01'"
         with warehouse.writing(own) as writer:
             for _ in range(3):
@@ -90,7 +105,7 @@ class TestHeld:
         lake.close()
 
     def test_columns_that_are_asked_about_later_are_held_too(self, own: AnalyticsSettings) -> None:
-        lake = Lake(own)
+        lake = Lake(own.model_copy(update={"analytics_held_cells": _NOT_SMALL}))
         texts = ("count(*)", "sum(mrr_minor)", "max(day)", "count(distinct currency)", "sum(mrr_minor)")
         with warehouse.reading(own) as bare:
             for chosen in texts:
