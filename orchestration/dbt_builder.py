@@ -104,17 +104,25 @@ def end(place: Path, *, how: signal.Signals = signal.SIGTERM) -> None:
     """End the builder, if there is one, and wait for it. Builds that it began go on."""
     import psutil  # by few
 
+    number = pid_of(place)
+    if number is not None:
+        with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+            builder = psutil.Process(number)
+            builder.send_signal(how)
+            builder.wait(PATIENCE_SECONDS)
+
+
+def pid_of(place: Path) -> int | None:
+    """The builder's process, where there is one."""
     try:
         with _beside(place, "lock").open() as lock:
             flock(lock, LOCK_EX | LOCK_NB)  # nobody holds it, so nobody is there
     except FileNotFoundError:
-        return
+        return None
     except BlockingIOError:
-        if number := _beside(place, "lock").read_text():
-            with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
-                builder = psutil.Process(int(number))
-                builder.send_signal(how)
-                builder.wait(PATIENCE_SECONDS)
+        number = _beside(place, "lock").read_text()
+        return int(number) if number else None
+    return None
 
 
 class _Builder(ForkingMixIn, UnixStreamServer):

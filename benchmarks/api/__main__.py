@@ -32,7 +32,8 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from sqlalchemy import select
 
-from benchmarks.api import business, clients, cpu, servers
+from benchmarks import cpu
+from benchmarks.api import business, clients, servers
 from benchmarks.api.recorded import Recorded, watch
 from operational_api.app import create_app
 from operational_api.core.database import make_engine, session_factory
