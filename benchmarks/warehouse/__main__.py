@@ -5,8 +5,8 @@
 On a business of so many customers, and on one of a tenth of it: a full `dbt build`, the SQL it compiled run bare in one
 connection, a build after 1 % of the large tables' rows changed (the newest of each), each by the clock and in processor
 seconds of all processes that work on it, and twenty questions of the consoles through HTTP, bare and on PostgreSQL,
-with a line for each that says what it costs. `growth.exponent` is the larger of the builds' and the questions': 1 is linear.
-Data is kept in `--folder` and used again. The last line is JSON.
+with a line for each that says what it costs. `growth.exponent` is the larger of the builds' and the questions': 1 is
+linear. Data is kept in `--folder` and used again. The last line is JSON.
 """
 
 import argparse
