@@ -179,6 +179,13 @@ _ALL = (
         corrected_minor bigint, total_minor bigint, closed_at time""",
     ),
     _relation(
+        "finance.fct_commission_payouts",
+        "One row per payment to a coach that was noted of a closed pay period, also where it was taken back.",
+        "payout_id",
+        """payout_id uuid, statement_id uuid, coach_id uuid, currency text, amount_minor bigint, paid_on date,
+        recorded_at time, reversed_at time""",
+    ),
+    _relation(
         "scheduling.fct_bookings",
         "One row per booking: one seat of one session for one customer.",
         "booking_id",
