@@ -94,8 +94,9 @@ _BEHAVIOUR = """
     is_delinquent is_disputed
     is_refunded late_cancelled late_fee_due_at late_fee_waived_at left_then length_months lifecycle_stage
     messages_received messages_sent models_activity models_body models_daily models_sleep movement next_changed_on
-    no_show offered_at opened_at paid_on paused_at paused_delta price_increase purchased_at recorded_at refunded_at reversed_at role seat seats_ahead
-    settlement since since_on started_on state_after state_before submitted_at told_on trial_ends_at until until_on
+    no_show offered_at opened_at paid_on paused_at paused_delta price_increase purchased_at recorded_at refunded_at
+    reversed_at role seat seats_ahead settlement since since_on started_on state_after state_before submitted_at
+    told_on trial_ends_at until until_on
 """
 _BUSINESS = """
     account active_clients active_members activity_type algorithm answer answered_on as_of available_hours

@@ -158,8 +158,8 @@ class TestPay:
     def test_what_is_left_to_pay_a_coach_is_what_the_page_of_pay_says(self, marts, business_database):
         assert rows(
             marts,
-            "select payout_id, amount_minor, paid_on, reversed_at is not null from marts.finance.fct_commission_payouts "
-            "order by recorded_at",
+            "select payout_id, amount_minor, paid_on, reversed_at is not null "
+            "from marts.finance.fct_commission_payouts order by recorded_at",
         ) == [(who("paid-1"), 1000, date(2026, 6, 2), False), (who("paid-2"), 1200, date(2026, 6, 2), True)]
         closed, paid = (
             rows(marts, f"select {one.expression} from marts.{one.relation} where {one.where or 'true'}")[0][0]

@@ -373,8 +373,8 @@ class CommissionStatement(Base):
 
 class CommissionPayout(Base):
     """That a coach was paid so much of a closed statement, or, with an amount below 0, that one of these rows was a
-    mistake; never changed. `paid_on` is the day it was paid; `reference` are the bank's words for it. Nobody records
-    what they are paid themselves."""
+    mistake; never changed. `paid_on` is the day it was paid; `reference` are the bank's words for it; `batch_id` is of
+    those that were noted at once. Nobody records what they are paid themselves."""
 
     __tablename__ = "commission_payouts"
     __table_args__ = (
@@ -383,6 +383,7 @@ class CommissionPayout(Base):
             "(reverses_id is null) = (reason is null) and (reverses_id is null or reference is null)", name="reversed"
         ),
         CheckConstraint("recorded_by <> coach_id", name="not_ones_own"),
+        Index("ix_commission_payouts_batch_id", "batch_id", postgresql_where=text("batch_id is not null")),
         SCHEMA,
     )
     id: Mapped[Id]
@@ -396,3 +397,4 @@ class CommissionPayout(Base):
     reason: Mapped[str | None] = mapped_column(String(500))
     recorded_by: Mapped[UUID]
     recorded_at: Mapped[RequiredTime]
+    batch_id: Mapped[UUID | None]

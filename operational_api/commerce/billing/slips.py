@@ -44,13 +44,15 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Payout:
-    """What was paid of a statement on a day. `reversal_reason` where that was taken back."""
+    """What was paid of a statement on a day. `reversal_reason` where that was taken back; `batch_id` where it was noted
+    with others at once."""
 
     id: UUID
     amount_minor: int
     paid_on: date
     reference: str | None
     reversal_reason: str | None = None
+    batch_id: UUID | None = None
 
     @property
     def is_reversed(self) -> bool:

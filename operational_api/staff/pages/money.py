@@ -64,7 +64,7 @@ def commissions(
     last_month = earliest.replace(day=1) - timedelta(days=1)
     return render(
         request, "staff/commissions.html", sees_all=sees_all, owed=owed, closed=closed, following=following,
-        paid=paid, unpaid=unpaid,
+        paid=paid, unpaid=unpaid, pays=may_principal(principal, PAY),
         rates=known, coaches=coaches, names=names, today=today, first=last_month.replace(day=1), last=last_month,
         currencies=sorted({one.currency for one in known} | {one.currency for one in owed} | {"EUR"}),
     )  # fmt: skip
