@@ -100,10 +100,11 @@ _BEHAVIOUR = """
 """
 _BUSINESS = """
     account active_clients active_members activity_type algorithm answer answered_on as_of available_hours
-    booked_hours built_at capacity city clearing_hours client_capacity clients clients_seen cohort_month corrections
-    currency customers data_as_of day delivered delivered_hours dunning ends_at exercise_name failed first_on
-    has_started held_out hired_on holdout_rate interval_months is_active is_booked is_complete is_counted is_current
-    is_delivered is_outcome_known is_pack_session kind landed_at last_on last_posted_at late_cancels lifetime_months
+    booked_hours built_at capacity city classes clearing_hours client_capacity clients clients_seen cohort_month
+    corrections currency customers data_as_of day delivered delivered_hours dunning ends_at exercise_name failed
+    first_on has_started held_out hired_on holdout_rate interval_months is_active is_booked is_complete is_counted
+    is_current is_delivered is_outcome_known is_pack_session kind landed_at last_on last_posted_at late_cancels
+    lifetime_months
     lift lift_high lift_low lines local_day local_hour location_name lsn mean_members_30d members members_any
     members_at_end members_at_start members_ended members_joined members_lost members_new members_started
     memberships_to_date metrics month month_of_year months_since no_shows outcome_ends_at outcome_known_on

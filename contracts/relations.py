@@ -175,8 +175,8 @@ _ALL = (
         "One row per coach, closed pay period and currency: what was earned.",
         "statement_id",
         """statement_id uuid, coach_id uuid, first_on date, last_on date, currency text, sessions int,
-        pack_revenue_minor bigint, session_pay_minor bigint, pack_pay_minor bigint, corrections int,
-        corrected_minor bigint, total_minor bigint, closed_at time""",
+        pack_revenue_minor bigint, session_pay_minor bigint, classes int, class_pay_minor bigint,
+        pack_pay_minor bigint, corrections int, corrected_minor bigint, total_minor bigint, closed_at time""",
     ),
     _relation(
         "finance.fct_commission_payouts",

@@ -58,6 +58,8 @@ PERSONAL = [
         {
             "commission_corrections": "which session counts for less because of which refund: the refunds are given, "
             "the sums of a coach in commission_statements",
+            "assisted_classes": "which class a coach was paid for: the classes are in scheduling, the sums in "
+            "commission_statements",
             "delivered_sessions": "which session earned whom what: the sessions are in scheduling, the sums of a coach "
             "in commission_statements",
             "finding_resolutions": "how the business settled a difference between its books and a provider's",

@@ -439,7 +439,7 @@ def commission_rates(session: Session, coach_ids: Iterable[UUID] | None) -> list
 
 def set_commission_rate(
     session: Session, *, coach_id: UUID, currency: str, per_session_minor: int, pack_share_bp: int, valid_from: date,
-    actor_id: UUID, now: datetime,
+    actor_id: UUID, now: datetime, per_class_minor: int = 0,
 ) -> None:  # fmt: skip
     """Set what a coach earns from a day on.
 
@@ -448,7 +448,7 @@ def set_commission_rate(
     """
     earnings.set_rate(
         session, coach_id=coach_id, currency=currency, per_session_minor=per_session_minor,
-        pack_share_bp=pack_share_bp, valid_from=valid_from, actor_id=actor_id, now=now,
+        pack_share_bp=pack_share_bp, per_class_minor=per_class_minor, valid_from=valid_from, actor_id=actor_id, now=now,
     )  # fmt: skip
 
 

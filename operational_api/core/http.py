@@ -159,7 +159,7 @@ class Around:
                 await send(message)
 
             try:
-                asked = scope | {"method": "GET"} if request.method == "HEAD" else scope
+                asked = {**scope, "method": "GET"} if request.method == "HEAD" else scope
                 await self.app(asked, receive, answer)
             except Exception:
                 log.exception("request_crashed", method=request.method, path=path)
