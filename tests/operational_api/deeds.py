@@ -216,7 +216,7 @@ DEEDS: dict[str, Deed] = {
     "POST /api/commerce/commission-payouts/{payout_id}/reversal": Deed("finance", {"payout_id": "PAYOUT"}, body=WHY),
     "POST /staff/commissions/payouts/{payout_id}/reversal": Deed("finance", {"payout_id": "PAYOUT"}, form=WHY),
     "GET /staff/commissions/paid-outside/{batch_id}": Deed("finance", {"batch_id": "BATCH"}),
-    "POST /staff/commissions/paid-outside": Deed("finance", form={"last_on": "2026-01-01", "seen": "UNPAID"}),
+    "POST /staff/commissions/paid-outside": Deed("finance", form={"last_on": "2024-01-01", "seen": "UNPAID"}),
     "POST /staff/commissions/paid-outside/{batch_id}/reversal": Deed("finance", {"batch_id": "BATCH"}, form=WHY),
     # scheduling
     "GET /api/scheduling/slots/{slot_id}": Deed("trainee", SEEN),
@@ -477,20 +477,20 @@ class Doers:
         self.words |= {"PARKED": str(parked.parked_id)}
 
     def _pay(self) -> None:
-        """A coach's statement of 25.00, of which 10.00 are paid, and one of before that was noted with all others."""
+        """A coach's statement of 25.00, of which 10.00 are paid, and two of before, one noted with all others."""
         finance = Principal("finance", "tests", self._world.people["finance"].id)
         paid = payouts.record(
             self._session, finance, statement_id=self._world.ids["statement"][0], amount_minor=1000, left_minor=2500,
             paid_on=date(2026, 1, 4), reference=None, now=self._now,
         )  # fmt: skip
-        make_statement(
-            self._session, coach_id=self._ids["coach"], customer_id=self._ids["trainee"], first_on=date(2024, 1, 1)
-        )
-        years_ago = payout_batches.unpaid_until(self._session, finance, last_on=date(2024, 1, 1))
+        coach_id, customer_id = (self._world.ids[kind][0] for kind in ("coach", "customer"))
+        for year in (2023, 2024):
+            make_statement(self._session, coach_id=coach_id, customer_id=customer_id, first_on=date(year, 1, 1))
+        years_ago = payout_batches.unpaid_until(self._session, finance, last_on=date(2023, 1, 1))
         batch_id = payout_batches.record(
-            self._session, finance, last_on=date(2024, 1, 1), seen=years_ago.seen, reference="", now=self._now
+            self._session, finance, last_on=date(2023, 1, 1), seen=years_ago.seen, reference="", now=self._now
         )
-        left = payout_batches.unpaid_until(self._session, finance, last_on=date(2026, 1, 1))
+        left = payout_batches.unpaid_until(self._session, finance, last_on=date(2024, 1, 1))
         self.words |= {"STATEMENT": str(paid.statement_id), "PAYOUT": str(paid.id)}
         self.words |= {"BATCH": str(batch_id), "UNPAID": left.seen}
 

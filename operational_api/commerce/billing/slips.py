@@ -95,7 +95,7 @@ class SlipLine:
     @property
     def has_rate(self) -> bool:
         """Whether a rate was set for its day."""
-        return self.share_bp is not None
+        return self.share_bp is not None or self.class_id is not None
 
     @property
     def words(self) -> str:

@@ -129,8 +129,8 @@ def _line(line: PayLine, names: dict[UUID, str], invoices: dict[UUID, UUID], per
 def _class(line: ClassLine) -> SlipLine:
     return SlipLine(
         booking_id=None, held_on=line.assisted.held_on, client="", is_of_pack=False, revenue_minor=0,
-        per_session_minor=line.rate.per_session_minor, share_bp=line.rate.pack_share_bp, session_pay_minor=0,
-        pack_pay_minor=0, class_id=line.assisted.class_id, class_pay_minor=line.total_minor,
+        per_session_minor=None, share_bp=None, session_pay_minor=0, pack_pay_minor=0,
+        class_id=line.assisted.class_id, class_pay_minor=line.total_minor,
     )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def unpaid_until(
     """
     query = (
         select(CommissionStatement)
-        .where(CommissionStatement.last_on <= last_on, CommissionStatement.total_minor > 0)
+        .where(CommissionStatement.last_on <= last_on, CommissionStatement.total_minor > payouts.paid_minor())
         .order_by(CommissionStatement.id)
     )
     found = session.scalars(query.with_for_update() if is_for_update else query).all()

@@ -14,7 +14,7 @@ from datetime import date, datetime
 from itertools import groupby
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, union_all
+from sqlalchemy import ColumnElement, ScalarSelect, func, select, union_all
 from sqlalchemy.orm import Session
 
 from contracts.events.billing import CommissionPaid, CommissionPayoutReversed
@@ -167,17 +167,22 @@ def standings(session: Session, statement_ids: Iterable[UUID]) -> dict[UUID, Sta
     }
 
 
-def _by_coach(session: Session, whose: ColumnElement[bool]) -> dict[tuple[UUID, str], dict[UUID, Standing]]:
-    """All statements of coaches, by coach and currency, the oldest first."""
-    paid = (
+def paid_minor() -> ScalarSelect[int]:
+    """What was paid of `CommissionStatement`, inside a query over statements."""
+    return (
         select(func.coalesce(func.sum(CommissionPayout.amount_minor), 0))
         .where(CommissionPayout.statement_id == CommissionStatement.id)
+        .correlate(CommissionStatement)
         .scalar_subquery()
     )
+
+
+def _by_coach(session: Session, whose: ColumnElement[bool]) -> dict[tuple[UUID, str], dict[UUID, Standing]]:
+    """All statements of coaches, by coach and currency, the oldest first."""
     rows = session.execute(
         select(
             CommissionStatement.coach_id, CommissionStatement.currency, CommissionStatement.id,
-            CommissionStatement.total_minor, paid,
+            CommissionStatement.total_minor, paid_minor(),
         )
         .where(whose)
         .order_by(CommissionStatement.coach_id, CommissionStatement.currency, CommissionStatement.first_on)
