@@ -37,10 +37,14 @@ CAPTURED: dict[str, dict[str, str]] = {
         """id uuid, rule_id uuid, customer_id uuid, coach_id uuid, score_id uuid, arm text, status text, message_id
         uuid, started_at time, decided_at time, dismiss_reason text"""
     ),
+    "commerce__commission_payouts": _table(
+        """id uuid, statement_id uuid, coach_id uuid, currency text, amount_minor bigint, paid_on date, reverses_id
+        uuid, recorded_at time"""
+    ),
     "commerce__commission_statements": _table(
-        """id uuid, coach_id uuid, first_on date, last_on date, currency text, sessions int, pack_revenue_minor
-        bigint, session_pay_minor bigint, pack_pay_minor bigint, corrections int, corrected_minor bigint, total_minor
-        bigint, closed_at time"""
+        """id uuid, coach_id uuid, first_on date, last_on date, currency text, sessions int, pack_revenue_minor bigint,
+        session_pay_minor bigint, classes int, class_pay_minor bigint, pack_pay_minor bigint, corrections int,
+        corrected_minor bigint, total_minor bigint, closed_at time"""
     ),
     "commerce__credit_notes": _table(
         """id uuid, invoice_id uuid, customer_id uuid, settlement text, amount_minor bigint, tax_minor bigint,

@@ -94,15 +94,17 @@ _BEHAVIOUR = """
     is_delinquent is_disputed
     is_refunded late_cancelled late_fee_due_at late_fee_waived_at left_then length_months lifecycle_stage
     messages_received messages_sent models_activity models_body models_daily models_sleep movement next_changed_on
-    no_show offered_at opened_at paused_at paused_delta price_increase purchased_at refunded_at role seat seats_ahead
-    settlement since since_on started_on state_after state_before submitted_at told_on trial_ends_at until until_on
+    no_show offered_at opened_at paid_on paused_at paused_delta price_increase purchased_at recorded_at refunded_at
+    reversed_at role seat seats_ahead settlement since since_on started_on state_after state_before submitted_at
+    told_on trial_ends_at until until_on
 """
 _BUSINESS = """
     account active_clients active_members activity_type algorithm answer answered_on as_of available_hours
-    booked_hours built_at capacity city clearing_hours client_capacity clients clients_seen cohort_month corrections
-    currency customers data_as_of day delivered delivered_hours dunning ends_at exercise_name failed first_on
-    has_started held_out hired_on holdout_rate interval_months is_active is_booked is_complete is_counted is_current
-    is_delivered is_outcome_known is_pack_session kind landed_at last_on last_posted_at late_cancels lifetime_months
+    booked_hours built_at capacity city classes clearing_hours client_capacity clients clients_seen cohort_month
+    corrections currency customers data_as_of day delivered delivered_hours dunning ends_at exercise_name failed
+    first_on has_started held_out hired_on holdout_rate interval_months is_active is_booked is_complete is_counted
+    is_current is_delivered is_outcome_known is_pack_session kind landed_at last_on last_posted_at late_cancels
+    lifetime_months
     lift lift_high lift_low lines local_day local_hour location_name lsn mean_members_30d members members_any
     members_at_end members_at_start members_ended members_joined members_lost members_new members_started
     memberships_to_date metrics month month_of_year months_since no_shows outcome_ends_at outcome_known_on

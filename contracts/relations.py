@@ -175,8 +175,15 @@ _ALL = (
         "One row per coach, closed pay period and currency: what was earned.",
         "statement_id",
         """statement_id uuid, coach_id uuid, first_on date, last_on date, currency text, sessions int,
-        pack_revenue_minor bigint, session_pay_minor bigint, pack_pay_minor bigint, corrections int,
-        corrected_minor bigint, total_minor bigint, closed_at time""",
+        pack_revenue_minor bigint, session_pay_minor bigint, classes int, class_pay_minor bigint,
+        pack_pay_minor bigint, corrections int, corrected_minor bigint, total_minor bigint, closed_at time""",
+    ),
+    _relation(
+        "finance.fct_commission_payouts",
+        "One row per payment to a coach that was noted of a closed pay period, also where it was taken back.",
+        "payout_id",
+        """payout_id uuid, statement_id uuid, coach_id uuid, currency text, amount_minor bigint, paid_on date,
+        recorded_at time, reversed_at time""",
     ),
     _relation(
         "scheduling.fct_bookings",

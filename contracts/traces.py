@@ -102,6 +102,9 @@ TRACES: dict[str, Trace] = {
         ("commerce__ledger_lines", "account = $account and currency = $currency")
     ),
     "finance.fct_packs": _trace(("commerce__session_packs", "id = $session_pack_id")),
+    "finance.fct_commission_payouts": _trace(
+        ("commerce__commission_payouts", "id = $payout_id or reverses_id = $payout_id")
+    ),
     "finance.fct_commissions": _trace(("commerce__commission_statements", "id = $statement_id")),
     "scheduling.fct_bookings": _trace(
         ("scheduling__bookings", "id = $booking_id"), ("scheduling__slots", "id = $slot_id")

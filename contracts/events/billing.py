@@ -226,6 +226,7 @@ class CommissionRateSet(Event):
     per_session_minor: int
     pack_share_bp: int
     valid_from: date
+    per_class_minor: int = 0
 
 
 class CommissionCorrected(Event):

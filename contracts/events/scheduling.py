@@ -42,21 +42,25 @@ class SessionCancelled(_BookingEvent):
 
 
 class SessionAttended(_BookingEvent):
-    """`session_pack_id` is the pack whose credit paid; None: the membership did. `held_on` is the studio's day."""
+    """`session_pack_id` is the pack whose credit paid; None: the membership did. `held_on` is the studio's day;
+    `assistant_ids` are who assisted the class."""
 
     type: ClassVar[str] = "scheduling.session_attended"
     starts_at: datetime | None = None
     session_pack_id: UUID | None = None
     held_on: date | None = None
+    assistant_ids: tuple[UUID, ...] = ()
 
 
 class SessionMissed(_BookingEvent):
-    """Booked, neither attended nor cancelled: a no-show. `held_on` is the studio's day."""
+    """Booked, neither attended nor cancelled: a no-show. `held_on` is the studio's day; `assistant_ids` are who
+    assisted the class."""
 
     type: ClassVar[str] = "scheduling.session_missed"
     starts_at: datetime | None = None
     session_pack_id: UUID | None = None
     held_on: date | None = None
+    assistant_ids: tuple[UUID, ...] = ()
 
 
 class WaitlistJoined(Event):

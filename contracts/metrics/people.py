@@ -30,4 +30,10 @@ METRICS = (
         "money", "finance.fct_commissions", "sum(total_minor)", "last_on",
         exclusions="Periods that are not closed yet.", owner="finance", better="neither",
     ),
+    Metric(
+        "commission_paid", "Commission paid",
+        "What coaches were paid of closed pay periods, as finance noted it, on days in the period.",
+        "money", "finance.fct_commission_payouts", "sum(amount_minor)", "paid_on", where="reversed_at is null",
+        exclusions="What was noted by mistake and taken back.", owner="finance", better="neither",
+    ),
 )  # fmt: skip

@@ -30,12 +30,11 @@ IDENTITY_TABLES = ("accounts",)
 # that they were connected and disconnected. Files of messages, numbers and push subscriptions (whoever has one may
 # push) serve operations alone, and so do videos: what is measured of them is in their events. Webhooks of ours are
 # sealed secrets, copies of events and answers of strangers; what a CRM was told is a copy, too. Of an invoice that is
-# parked, its events say what there is to count; of wallets, payments, the ledger and their events do, and of what
-# coaches were paid the ledger and its events. What a coach writes to a class is words; that they wrote, and to how
-# many, is an event.
+# parked, its events say what there is to count; of wallets, payments, the ledger and their events do. What a coach
+# writes to a class is words; that they wrote, and to how many, is an event.
 WITHHELD_TABLES = (
     "platform.alembic_version", "platform.consent_marks", "platform.idempotency_keys", "platform.revocations",
-    "platform.web_sessions", "commerce.commission_payouts", "commerce.parked_invoices", "commerce.retellings",
+    "platform.web_sessions", "commerce.parked_invoices", "commerce.retellings",
     "commerce.wallet_credits", "commerce.wallet_movements", "commerce.wallets", "compliance.event_checks",
     "compliance.export_files", "compliance.personal_exports", "compliance.stored_files",
     "training.workout_revisions", "training.exercise_names",
@@ -53,9 +52,10 @@ WITHHELD_TABLES = (
 )  # fmt: skip
 
 # outgoing_emails.context holds links with tokens in them; addresses of who did something stay with the audit log. What
-# people answer about their health, and write to their coach about it, is measured by nobody.
+# people answer about their health, and write to their coach about it, is measured by nobody; nor are the bank's words
+# for what a coach was paid, and why one of them was a mistake.
 WITHHELD_COLUMNS = {
-    "identity.accounts": ("password_hash",),
+    "identity.accounts": ("password_hash",), "commerce.commission_payouts": ("reference", "reason"),
     "engagement.outgoing_emails": ("context", "digest_at", "digest_id"),
     "platform.audit_entries": ("address",), "training.screenings": ("answers", "clearance_note"),
     "training.check_ins": ("note", "answer"),

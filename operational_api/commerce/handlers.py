@@ -116,13 +116,18 @@ def write_off_small(session: Session, now: datetime) -> None:
 
 
 def on_session_over(session: Session, event: Event) -> None:
-    """A session counts for its coach, whether the customer came or not."""
+    """A session counts for its coach, and a class for who assists it, whether the customer came or not."""
     if isinstance(event, SessionAttended | SessionMissed):
         earnings.deliver(
             session, booking_id=event.booking_id, coach_id=event.coach_id, customer_id=event.customer_id,
             session_pack_id=event.session_pack_id, has_attended=isinstance(event, SessionAttended),
             delivered_at=event.starts_at or event.occurred_at, held_on=event.held_on, now=event.occurred_at,
         )  # fmt: skip
+        if event.assistant_ids:
+            earnings.assist(
+                session, booking_id=event.booking_id, class_id=event.slot_id, coach_ids=event.assistant_ids,
+                now=event.occurred_at,
+            )  # fmt: skip
 
 
 def on_account_closed(session: Session, event: Event, provider: BillingProvider | None = None) -> None:

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce import ledger, prices
 from operational_api.commerce.billing.errors import CreditTooLarge, InvoiceNotFound
-from operational_api.commerce.billing.models import CreditNote
+from operational_api.commerce.billing.models import BillingItem, CreditNote
 from operational_api.commerce.billing.proration import Item
-from operational_api.commerce.billing.service import credit_notes, crediting, papers
+from operational_api.commerce.billing.service import credit_notes, crediting, fees, papers
 from operational_api.commerce.billing.service.deciders import decider
 from operational_api.commerce.errors import RefundTooLarge
 from operational_api.commerce.models import Invoice, Payment
@@ -27,7 +27,7 @@ from operational_api.core.principal import Principal
 
 CREDIT, READ = "commerce.issue_credit_note", "commerce.read_invoice"
 FEE = "fee"
-"""A line for a late cancellation: the booking keeps that it is waived, so it is waived there."""
+"""A line for a late cancellation: of an open invoice it is waived where it was booked, which credits it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,13 @@ class PaymentMade:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A line that may be credited, or given back: at most so much of it. `position` counts from 1."""
+    """A line that may be credited, or given back: at most so much of it. `position` counts from 1. `booking_id`: whose
+    late cancellation an open invoice charges by it, so that it is waived there."""
 
     position: int
     description: str
     amount_minor: int
+    booking_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ class Credit:
     """What a credit note would do, or a refund once somebody else agreed. Amounts have tax in them.
 
     `left_minor` is asked for, or kept, after it; `wallet_minor` goes back into the wallet that had paid; so many
-    `sessions` of a pack can be used no more.
+    `sessions` of a pack can be used no more; `later_minor` of a fee comes off the next invoice, because this one asks
+    for it no more.
     """
 
     amount_minor: int
@@ -80,6 +83,7 @@ class Credit:
     sessions: int
     is_void: bool
     payment: PaymentMade | None
+    later_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,6 @@ class InvoiceSeen:
     left_minor: int
     credit: Credit | None
     refusal: str | None
-    has_fee: bool
     may_ask_refund: bool
 
 
@@ -133,8 +136,8 @@ def invoice_seen(
         except DomainError as found:
             refusal = found.detail
     return InvoiceSeen(
-        row, paper.lines, paper.credit_notes, _parts(paper.lines, left), [one for one in payments if one.left_minor],
-        left, credit, refusal, has_fee=any(line.kind == FEE for line in paper.lines),
+        row, paper.lines, paper.credit_notes, _parts(paper.lines, left, _bookings(session, paper)),
+        [one for one in payments if one.left_minor], left, credit, refusal,
         may_ask_refund=is_allowed(principal, "commerce.request_refund", papers.resource_of(row)),
     )  # fmt: skip
 
@@ -142,23 +145,64 @@ def invoice_seen(
 def credit_invoice(
     session: Session, principal: Principal, invoice_id: UUID, *, asked: Asked, reason: str, now: datetime
 ) -> CreditNote:
-    """Ask for less of an open invoice, or for nothing more of it.
+    """Ask for less of an open invoice, or for nothing more of it. A fee of its own is `fee_at`.
 
     Raises:
         OwnMoney: it is about themselves, or theirs to pay.
         InvoiceNotFound, InvoiceNotCreditable, CreditTooLarge: as `crediting.credit_open` says.
     """
-    row = session.get(Invoice, invoice_id)
-    if row is None:
-        raise InvoiceNotFound
-    actor_id = decider(principal, CREDIT, "Invoice", row.id, [row.customer_id, row.payer_id])
+    row, actor_id = _decided(session, principal, invoice_id)
     line = None
     if asked.position is not None:
         line = _line(papers.invoice(session, principal, invoice_id=row.id).lines, asked.position)
+        if line.kind == FEE:
+            raise CreditTooLarge("This line cannot be credited by itself.")
     return crediting.credit_open(
         session, invoice_id=row.id, amount_minor=asked.amount_minor, reason=reason, actor_id=actor_id, now=now,
         is_of_days=line is None or line.kind == "membership",
     )  # fmt: skip
+
+
+def fee_at(session: Session, principal: Principal, invoice_id: UUID, position: int) -> UUID | None:
+    """The booking of a fee on an open invoice, for who may credit it: waived there, it is credited here. None: the line
+    is no fee.
+
+    Raises:
+        InvoiceNotFound: unknown, or not the principal's to read.
+        OwnMoney: it is about themselves, or theirs to pay.
+    """
+    _decided(session, principal, invoice_id)
+    return _bookings(session, papers.invoice(session, principal, invoice_id=invoice_id)).get(position)
+
+
+def _decided(session: Session, principal: Principal, invoice_id: UUID) -> tuple[Invoice, UUID]:
+    row = session.get(Invoice, invoice_id)
+    if row is None:
+        raise InvoiceNotFound
+    return row, decider(principal, CREDIT, "Invoice", row.id, [row.customer_id, row.payer_id])
+
+
+def _bookings(session: Session, paper: papers.Paper) -> dict[int, UUID]:
+    """The bookings of an open invoice's fees, by where these stand. Fees of one day that cost the same are alike: each
+    has one of the bookings."""
+    positions = [position for position, line in enumerate(paper.lines, start=1) if line.kind == FEE]
+    if not positions or paper.invoice.status != "open":
+        return {}
+    items = list(
+        session.scalars(
+            select(BillingItem)
+            .where(BillingItem.invoice_id == paper.invoice.id, BillingItem.kind == FEE)
+            .order_by(BillingItem.made_at, BillingItem.id)
+        )
+    )
+    found: dict[int, UUID] = {}
+    for position in positions:
+        line = paper.lines[position - 1]
+        like = [one for one in items if (one.description, one.amount_minor) == (line.description, line.amount_minor)]
+        if like:
+            found[position] = like[0].origin_id
+            items.remove(like[0])
+    return found
 
 
 def payments_of(session: Session, customer_id: UUID, *, limit: int) -> list[PaymentMade]:
@@ -190,17 +234,17 @@ def _why_not(row: Invoice, left: int) -> str | None:
     return None if left else "All of it was credited or given back already."
 
 
-def _parts(lines: Sequence[Item], left: int) -> list[Part]:
-    """Lines that charge something, but fees."""
+def _parts(lines: Sequence[Item], left: int, bookings: dict[int, UUID]) -> list[Part]:
+    """Lines that charge something."""
     return [
-        Part(position, line.description, min(line.amount_minor, left))
+        Part(position, line.description, min(line.amount_minor, left), bookings.get(position))
         for position, line in enumerate(lines, start=1)
-        if line.amount_minor > 0 and line.kind != FEE and left
+        if line.amount_minor > 0 and left
     ]
 
 
 def _line(lines: Sequence[Item], position: int) -> Item:
-    if not 1 <= position <= len(lines) or lines[position - 1].kind == FEE or lines[position - 1].amount_minor <= 0:
+    if not 1 <= position <= len(lines) or lines[position - 1].amount_minor <= 0:
         raise CreditTooLarge("This line cannot be credited by itself.")
     return lines[position - 1]
 
@@ -218,16 +262,24 @@ def _would(
 
 
 def _credited(session: Session, principal: Principal, paper: papers.Paper, asked: Asked, now: datetime) -> Credit:
-    row, (before, _) = paper.invoice, credit_notes.credited(session, paper.invoice.id)
+    row, (before, tax_before) = paper.invoice, credit_notes.credited(session, paper.invoice.id)
+    booking_id = fee_at(session, principal, row.id, asked.position) if asked.position is not None else None
     with session.begin_nested() as look:  # a look changes nothing
-        note = credit_invoice(session, principal, row.id, asked=asked, reason="", now=now)
-        amount, tax, left = note.amount_minor, note.tax_minor, credit_notes.left_to_pay(session, row)
-        is_void = row.status == "void"
+        if booking_id:
+            _, actor_id = _decided(session, principal, row.id)
+            fees.let_go(session, booking_id=booking_id, reason="", actor_id=actor_id, now=now)
+        else:
+            credit_invoice(session, principal, row.id, asked=asked, reason="", now=now)
+        amount, tax = (
+            after - was for after, was in zip(credit_notes.credited(session, row.id), (before, tax_before), strict=True)
+        )
+        left, is_void = credit_notes.left_to_pay(session, row), row.status == "void"
         look.rollback()
     return Credit(
         amount, tax, 0 if is_void else left, wallet_minor=paper.wallet_minor if is_void else 0,
         sessions=packs.sessions_lost(session, row, back_minor=row.total_minor if is_void else before + amount),
         is_void=is_void, payment=None,
+        later_minor=paper.lines[asked.position - 1].amount_minor - amount if booking_id and asked.position else 0,
     )  # fmt: skip
 
 

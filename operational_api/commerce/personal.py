@@ -33,7 +33,7 @@ PERSONAL = [
             "billing_items": given("customer_id payer_id", BOOKS, omit="settled_by settled_reason"),
             "checkout_sessions": given("customer_id", Emptied({"url": None}), omit="url", named="plan_id:name"),
             "collections": given("customer_id payer_id", BOOKS),
-            "commission_payouts": given("coach_id", BOOKS, omit="recorded_by reason"),
+            "commission_payouts": given("coach_id", BOOKS, omit="recorded_by reason batch_id"),
             "commission_rates": given("coach_id", BOOKS, omit="set_by"),
             "commission_statements": given("coach_id", BOOKS, omit="closed_by"),
             "coupon_redemptions": given("customer_id", BOOKS, named="coupon_id:code"),
@@ -58,6 +58,8 @@ PERSONAL = [
         {
             "commission_corrections": "which session counts for less because of which refund: the refunds are given, "
             "the sums of a coach in commission_statements",
+            "assisted_classes": "which class a coach was paid for: the classes are in scheduling, the sums in "
+            "commission_statements",
             "delivered_sessions": "which session earned whom what: the sessions are in scheduling, the sums of a coach "
             "in commission_statements",
             "finding_resolutions": "how the business settled a difference between its books and a provider's",

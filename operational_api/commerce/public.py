@@ -38,7 +38,18 @@ from operational_api.commerce.billing.service.coupons import create as create_co
 from operational_api.commerce.billing.service.coupons import set_taken as set_coupon_taken
 from operational_api.commerce.billing.service.earnings import Earning
 from operational_api.commerce.billing.service.pay_slips import FileFormat
-from operational_api.commerce.billing.service.payers import paid_for_by, payer_of, set_billed_to, set_payer
+from operational_api.commerce.billing.service.payers import (
+    PayerSet,
+    paid_for_by,
+    payer_of,
+    set_billed_to,
+    set_payer,
+    set_payer_of_many,
+)
+from operational_api.commerce.billing.service.payout_batches import of_batch as payouts_of_batch
+from operational_api.commerce.billing.service.payout_batches import record as record_payout_batch
+from operational_api.commerce.billing.service.payout_batches import reverse as reverse_payout_batch
+from operational_api.commerce.billing.service.payout_batches import unpaid_until
 from operational_api.commerce.billing.service.payouts import balances as pay_balances
 from operational_api.commerce.billing.service.payouts import record as record_payout
 from operational_api.commerce.billing.service.payouts import reverse as reverse_payout
@@ -54,6 +65,7 @@ from operational_api.commerce.invoice_desk import (
     InvoiceSeen,
     PaymentMade,
     credit_invoice,
+    fee_at,
     invoice_seen,
     invoices_seen,
     payments_of,
@@ -97,20 +109,20 @@ from operational_api.core.statements import Statement
 
 __all__ = [
     "REFUND_DESK", "Asked", "BillingExceptions", "BooksDiffer", "Comparison", "CouponDuration", "Credit",
-    "CurrentPlan", "DaysLeft", "FileFormat", "How", "InvoiceSeen", "PaySlip", "PaymentMade", "PlanKind",
+    "CurrentPlan", "DaysLeft", "FileFormat", "How", "InvoiceSeen", "PaySlip", "PayerSet", "PaymentMade", "PlanKind",
     "PlanOffer", "RetellingSeen", "SellerSettings", "Terms", "Wallet", "WalletPart", "Worth", "all_coupons",
     "ask_retelling", "billed_to", "billing_exceptions", "change_plan", "charge_late_fee", "close_pay_period",
     "collections", "commission_rates", "commission_statements", "commissions_owed", "comparisons", "contested",
     "count_billing_exceptions", "create_coupon", "create_plan", "credit_invoice", "currency_of", "current_plan",
     "current_plans", "days_at_studios", "decide_parked_invoice", "differences", "ensure_customer", "every_plan",
-    "give_credit", "has_active_plan", "invoice_seen", "invoices_seen", "last_moment", "may_read_wallet",
+    "fee_at", "give_credit", "has_active_plan", "invoice_seen", "invoices_seen", "last_moment", "may_read_wallet",
     "members_at", "pack_sessions_left", "paid_for_by", "pay_balances", "pay_not_closed", "pay_slip",
-    "pay_slip_file", "pay_standings", "payer_of", "payments_of", "plan_kept", "plans_for_sale", "price_history",
-    "reason_of_gift", "record_payout", "release_customer", "request_refund", "resolve_difference",
-    "retellings_made", "return_pack_session", "reverse_payout", "set_billed_to", "set_commission_rate",
-    "set_coupon_taken", "set_payer", "set_plan_sold", "set_price", "settle_item", "try_item_again",
-    "undo_settlement", "use_pack_session", "use_session_of_pack", "waive_late_fee", "wallet_of", "wallet_part",
-    "withdraw_price",
+    "pay_slip_file", "pay_standings", "payer_of", "payments_of", "payouts_of_batch", "plan_kept", "plans_for_sale",
+    "price_history", "reason_of_gift", "record_payout", "record_payout_batch", "release_customer", "request_refund",
+    "resolve_difference", "retellings_made", "return_pack_session", "reverse_payout", "reverse_payout_batch",
+    "set_billed_to", "set_commission_rate", "set_coupon_taken", "set_payer", "set_payer_of_many", "set_plan_sold",
+    "set_price", "settle_item", "try_item_again", "undo_settlement", "unpaid_until", "use_pack_session",
+    "use_session_of_pack", "waive_late_fee", "wallet_of", "wallet_part", "withdraw_price",
 ]  # fmt: skip
 
 
@@ -427,7 +439,7 @@ def commission_rates(session: Session, coach_ids: Iterable[UUID] | None) -> list
 
 def set_commission_rate(
     session: Session, *, coach_id: UUID, currency: str, per_session_minor: int, pack_share_bp: int, valid_from: date,
-    actor_id: UUID, now: datetime,
+    actor_id: UUID, now: datetime, per_class_minor: int = 0,
 ) -> None:  # fmt: skip
     """Set what a coach earns from a day on.
 
@@ -436,7 +448,7 @@ def set_commission_rate(
     """
     earnings.set_rate(
         session, coach_id=coach_id, currency=currency, per_session_minor=per_session_minor,
-        pack_share_bp=pack_share_bp, valid_from=valid_from, actor_id=actor_id, now=now,
+        pack_share_bp=pack_share_bp, per_class_minor=per_class_minor, valid_from=valid_from, actor_id=actor_id, now=now,
     )  # fmt: skip
 
 

@@ -132,7 +132,8 @@ def audit_sessions(app: FastAPI) -> sessionmaker[Session] | None:
 class Around:
     """What goes around every request: a trace id, a log line, security headers, and 500 for what nobody caught.
 
-    Refusals that were noted on the way are kept before the answer leaves.
+    Refusals that were noted on the way are kept before the answer leaves. HEAD is asked as GET is, with the same gates
+    and limits: FastAPI's routes know no HEAD, and servers leave out its body.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -158,7 +159,8 @@ class Around:
                 await send(message)
 
             try:
-                await self.app(scope, receive, answer)
+                asked = {**scope, "method": "GET"} if request.method == "HEAD" else scope
+                await self.app(asked, receive, answer)
             except Exception:
                 log.exception("request_crashed", method=request.method, path=path)
                 if status:  # half of an answer has left: it can only be broken off

@@ -86,6 +86,20 @@ def find_people(session: Session, text: str, *, customers_only: bool, limit: int
     return [Person(*row) for row in rows]
 
 
+def customers_by_email(session: Session, emails: Collection[str]) -> dict[str, Person]:
+    """Customers whose accounts are open, by their addresses in lower letters; who is none is absent.
+
+    The caller decides who may ask.
+    """
+    query = select(
+        Account.id, Account.email, Account.display_name, Account.role, Account.time_zone, Account.locale
+    ).where(
+        func.lower(Account.email).in_([one.lower() for one in emails]), Account.role == "customer",
+        Account.disabled_at.is_(None),
+    )  # fmt: skip
+    return {row.email.lower(): Person(*row) for row in session.execute(query)}
+
+
 def second_steps(session: Session, account_id: UUID) -> int:
     """How many second factors somebody has."""
     return _factors.of(session, account_id).count

@@ -3,7 +3,7 @@
 Commands take the principal and decide by the policy; the HTTP API and the graph both act through them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -407,6 +407,24 @@ def _late_fees() -> Select[Any]:
         .where(Booking.late_fee_due_at.is_not(None), Booking.late_fee_minor.is_not(None))
         .order_by(Booking.starts_at.desc())
     )
+
+
+def waived_fees(session: Session, booking_ids: Collection[UUID]) -> set[UUID]:
+    """Those of these bookings whose fee was waived."""
+    query = select(Booking.id).where(Booking.id.in_(booking_ids), Booking.late_fee_waived_at.is_not(None))
+    return set(session.scalars(query)) if booking_ids else set()
+
+
+def waive_invoiced_fee(session: Session, *, booking_id: UUID, actor_id: UUID, reason: str, now: datetime) -> None:
+    """Let a customer off the fee of a booking, on whose invoice it is credited. Who may credit that may do so, and the
+    caller decides who that is.
+
+    Raises:
+        BookingNotFound: there is no such booking.
+        NoFee: none is due, or it was waived.
+        FeePaid, InvoiceNotCreditable: it was paid, or nobody knows yet whether it was.
+    """
+    fees.waive(session, booking_id=booking_id, actor_id=actor_id, reason=reason, now=now)
 
 
 def waive_late_fee(

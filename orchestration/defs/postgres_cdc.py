@@ -21,12 +21,12 @@ CAPTURED = {
     ),
     "identity": ("accounts",),
     "commerce": (
-        "billing_items", "checkout_sessions", "collections", "commission_corrections", "commission_rates",
-        "commission_statements", "coupon_redemptions", "coupons", "credit_notes", "customers", "delivered_sessions",
-        "disputes", "finding_resolutions", "invoice_lines", "invoices", "ledger_journals", "ledger_lines",
-        "number_series", "payments", "plan_changes", "plan_prices", "plans", "provider_movements", "provider_payouts",
-        "reconciliation_findings", "reconciliation_runs", "refund_requests", "refunds", "session_packs",
-        "subscription_changes", "subscriptions",
+        "assisted_classes", "billing_items", "checkout_sessions", "collections", "commission_corrections",
+        "commission_payouts", "commission_rates", "commission_statements", "coupon_redemptions", "coupons",
+        "credit_notes", "customers", "delivered_sessions", "disputes", "finding_resolutions", "invoice_lines",
+        "invoices", "ledger_journals", "ledger_lines", "number_series", "payments", "plan_changes", "plan_prices",
+        "plans", "provider_movements", "provider_payouts", "reconciliation_findings", "reconciliation_runs",
+        "refund_requests", "refunds", "session_packs", "subscription_changes", "subscriptions",
     ),
     "training": (
         "check_ins", "clients", "coach_assignments", "exercises", "goals", "habit_checks", "habits", "injuries",

@@ -79,12 +79,13 @@ def _write_rates(batch: Batch, coaches: Coaches, rates: Ints, begins: np.datetim
     currency = Coded(coaches.studio[stays], CURRENCIES)
     batch.add(
         "commerce.commission_rates", id=batch.ids(set_at), coach_id=coaches.ids[stays], currency=currency,
-        per_session_minor=rates[stays], pack_share_bp=_PACK_SHARE_BP, valid_from=valid_from, set_by=desk[0],
-        set_at=set_at,
+        per_session_minor=rates[stays], pack_share_bp=_PACK_SHARE_BP, per_class_minor=rates[stays] // 2,
+        valid_from=valid_from, set_by=desk[0], set_at=set_at,
     )  # fmt: skip
     batch.announce(
         facts.CommissionRateSet, set_at, coach_id=coaches.ids[stays], currency=currency,
-        per_session_minor=rates[stays], pack_share_bp=_PACK_SHARE_BP, valid_from=_days(valid_from),
+        per_session_minor=rates[stays], pack_share_bp=_PACK_SHARE_BP, per_class_minor=rates[stays] // 2,
+        valid_from=_days(valid_from),
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ import psycopg
 from psycopg import sql
 
 from contracts.ids import new_id
+from plyo.demo import balance
 from plyo.demo.batch import Batch
 from plyo.demo.block import Block, live
 from plyo.demo.catalogue import ZONES
@@ -100,6 +101,7 @@ def load(
     with _marked(url, parameters), Truth(state_folder / "demo", clock) as truth:
         rows = _fill(url, customers, seed, clock, truth, tell)
         replay(url)
+        rows["commerce.provider_movements"] = balance.keep(url, until)
     return LoadReport(rows=dict(rows), until=until, seconds=time.monotonic() - began)
 
 

@@ -249,6 +249,14 @@ insert into commerce.commission_statements (
 ) values
     (pg_temp.id('pay-may'), pg_temp.id('kim'), '2026-05-01', '2026-05-31', 'EUR', 1, 0, 3000, 0, 1, -500, 2500, '2026-06-01 08:00Z');
 
+-- Of which Kim was paid a part, and a part by mistake.
+insert into commerce.commission_payouts (
+    id, statement_id, coach_id, currency, amount_minor, paid_on, reference, reverses_id, reason, recorded_by, recorded_at
+) values
+    (pg_temp.id('paid-1'), pg_temp.id('pay-may'), pg_temp.id('kim'), 'EUR', 1000, '2026-06-02', 'SEPA 7', null, null, pg_temp.id('root'), '2026-06-03 08:00Z'),
+    (pg_temp.id('paid-2'), pg_temp.id('pay-may'), pg_temp.id('kim'), 'EUR', 1200, '2026-06-02', null, null, null, pg_temp.id('root'), '2026-06-03 08:01Z'),
+    (pg_temp.id('back-2'), pg_temp.id('pay-may'), pg_temp.id('kim'), 'EUR', -1200, '2026-06-02', null, pg_temp.id('paid-2'), 'Twice', pg_temp.id('root'), '2026-06-03 09:00Z');
+
 -- Kim opened for two hours on 4 May, had a public holiday on the 11th and closed the 18th.
 insert into scheduling.availability_exceptions (id, coach_id, exception_on, starts_at, ends_at) values
     (pg_temp.id('x-0504'), pg_temp.id('kim'), '2026-05-04', '14:00', '16:00'),

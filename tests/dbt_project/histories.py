@@ -46,6 +46,7 @@ CHANGING = {
     "commerce__subscriptions": {"status": ANY, "plan_id": ANY},
     "commerce__session_packs": {"sessions_used": MORE, "expires_at": LATER},
     "commerce__commission_statements": {"sessions": MORE, "coach_id": ANY},
+    "commerce__commission_payouts": {"amount_minor": MORE, "coach_id": ANY},
     "commerce__credit_notes": {"amount_minor": MORE},
     "scheduling__coaches": {"location_id": ANY, "client_capacity": MORE},
     "scheduling__time_off": {"coach_id": ANY},
@@ -64,8 +65,8 @@ LEAVES = ("scheduling__bookings", "training__workouts", "training__workout_sets"
           "scheduling__time_off")  # fmt: skip
 """Tables whose rows may go without another row being left without what it names."""
 EMPTIED = ("engagement__messages", "training__injuries")
-ALONE = ("training__coach_assignments",)
-"""Tables of which no row may come beside another: a client has one coach at a time."""
+ALONE = ("training__coach_assignments", "commerce__commission_payouts")
+"""Tables of which no row may come beside another: a client has one coach at a time, a payment is taken back once."""
 KEYED = ("training__workout_sets", "training__wearable_days", "training__onboarding_steps")
 """Tables whose key is not `id`: one that comes in is what another became."""
 

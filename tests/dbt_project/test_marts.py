@@ -5,8 +5,12 @@ from hashlib import md5
 from uuid import UUID
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
 
+from contracts.metrics import METRICS
 from operational_api.commerce import prices
+from operational_api.commerce.billing.service import payouts
 
 
 def who(name: str) -> UUID:
@@ -148,6 +152,25 @@ class TestRevenue:
             "receivable": 0, "membership_revenue": -4538, "tax_payable": -862, "stripe_balance": 4754,
             "payment_fees": 106, "refunds": 540,
         }  # fmt: skip
+
+
+class TestPay:
+    def test_what_is_left_to_pay_a_coach_is_what_the_page_of_pay_says(self, marts, business_database):
+        assert rows(
+            marts,
+            "select payout_id, amount_minor, paid_on, reversed_at is not null "
+            "from marts.finance.fct_commission_payouts order by recorded_at",
+        ) == [(who("paid-1"), 1000, date(2026, 6, 2), False), (who("paid-2"), 1200, date(2026, 6, 2), True)]
+        closed, paid = (
+            rows(marts, f"select {one.expression} from marts.{one.relation} where {one.where or 'true'}")[0][0]
+            for one in (METRICS["commission"], METRICS["commission_paid"])
+        )
+        engine = create_engine(business_database.replace("postgresql://", "postgresql+psycopg://"))
+        with Session(engine) as session:
+            [balance] = payouts.balances(session)
+        engine.dispose()
+        assert (balance.coach_id, balance.statement_id) == (who("kim"), who("pay-may"))
+        assert (closed - paid, paid) == (balance.left_minor, 1000) == (1500, 1000)
 
 
 class TestScheduling:

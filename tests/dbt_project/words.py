@@ -74,6 +74,7 @@ class Words:
         self.disputes = newest(lake, "commerce__disputes")
         self.invoices, self.credit_notes = newest(lake, "commerce__invoices"), newest(lake, "commerce__credit_notes")
         self.statements = newest(lake, "commerce__commission_statements")
+        self.paid_out = newest(lake, "commerce__commission_payouts")
         self.messages, self.leads = newest(lake, "engagement__messages"), newest(lake, "engagement__leads")
         self.changes = newest(lake, "commerce__subscription_changes")
         self.subscriptions = {row["id"]: row for row in newest(lake, "commerce__subscriptions")}
@@ -312,6 +313,10 @@ class Words:
                 for one in self.invoices if one["status"] == "open"
             ),
             "commission": sum(one["total_minor"] for one in self.statements),
+            "commission_paid": sum(
+                one["amount_minor"] for one in self.paid_out
+                if one["reverses_id"] is None and one["id"] not in {back["reverses_id"] for back in self.paid_out}
+            ),
         }  # fmt: skip
 
     def collecting(self) -> dict[str, float]:

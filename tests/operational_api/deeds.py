@@ -23,6 +23,7 @@ from operational_api.commerce.billing.service import (
     decisions,
     earnings,
     memberships,
+    payout_batches,
     payouts,
     pricing,
 )
@@ -37,7 +38,16 @@ from operational_api.identity.models import Account
 from operational_api.scheduling.models import Coach, Location, PublicHoliday, TimeOff
 from operational_api.scheduling.recurrence import at_wall_time
 from operational_api.scheduling.service import desk_bookings, recurring
-from tests.factories import make_booking, make_client, make_coach, make_exercise, make_pack, make_plan, make_slot
+from tests.factories import (
+    make_booking,
+    make_client,
+    make_coach,
+    make_exercise,
+    make_pack,
+    make_plan,
+    make_slot,
+    make_statement,
+)
 from tests.fakes.stripe.testing import LocalStripe
 from tests.operational_api.commerce.billing.conftest import Bank
 from tests.operational_api.commerce.conftest import Shop, adapter
@@ -151,6 +161,7 @@ DEEDS: dict[str, Deed] = {
     ),
     "POST /staff/people/{account_id}/gifts": Deed("front_desk", {"account_id": "buyer"}, form={"amount": "5"} | WHY),
     "POST /staff/people/{account_id}/payer": Deed("finance", {"account_id": "buyer"}, form={}),
+    "POST /staff/payers": Deed("finance", form={"customer_id": "buyer"}),
     "POST /staff/people/{account_id}/billed-to": Deed("finance", {"account_id": "buyer"}, form=FIRM),
     "PUT /api/commerce/billed-to": Deed("buyer", body=FIRM),
     "POST /membership/billed-to": Deed("buyer", form=FIRM),
@@ -204,6 +215,9 @@ DEEDS: dict[str, Deed] = {
     ),
     "POST /api/commerce/commission-payouts/{payout_id}/reversal": Deed("finance", {"payout_id": "PAYOUT"}, body=WHY),
     "POST /staff/commissions/payouts/{payout_id}/reversal": Deed("finance", {"payout_id": "PAYOUT"}, form=WHY),
+    "GET /staff/commissions/paid-outside/{batch_id}": Deed("finance", {"batch_id": "BATCH"}),
+    "POST /staff/commissions/paid-outside": Deed("finance", form={"last_on": "2024-01-01", "seen": "UNPAID"}),
+    "POST /staff/commissions/paid-outside/{batch_id}/reversal": Deed("finance", {"batch_id": "BATCH"}, form=WHY),
     # scheduling
     "GET /api/scheduling/slots/{slot_id}": Deed("trainee", SEEN),
     "GET /book/{slot_id}": Deed("trainee", SEEN),
@@ -463,13 +477,22 @@ class Doers:
         self.words |= {"PARKED": str(parked.parked_id)}
 
     def _pay(self) -> None:
-        """A coach's statement of 25.00, of which 10.00 are paid."""
+        """A coach's statement of 25.00, of which 10.00 are paid, and two of before, one noted with all others."""
         finance = Principal("finance", "tests", self._world.people["finance"].id)
         paid = payouts.record(
             self._session, finance, statement_id=self._world.ids["statement"][0], amount_minor=1000, left_minor=2500,
             paid_on=date(2026, 1, 4), reference=None, now=self._now,
         )  # fmt: skip
+        coach_id, customer_id = (self._world.ids[kind][0] for kind in ("coach", "customer"))
+        for year in (2023, 2024):
+            make_statement(self._session, coach_id=coach_id, customer_id=customer_id, first_on=date(year, 1, 1))
+        years_ago = payout_batches.unpaid_until(self._session, finance, last_on=date(2023, 1, 1))
+        batch_id = payout_batches.record(
+            self._session, finance, last_on=date(2023, 1, 1), seen=years_ago.seen, reference="", now=self._now
+        )
+        left = payout_batches.unpaid_until(self._session, finance, last_on=date(2024, 1, 1))
         self.words |= {"STATEMENT": str(paid.statement_id), "PAYOUT": str(paid.id)}
+        self.words |= {"BATCH": str(batch_id), "UNPAID": left.seen}
 
     def _hours(self) -> None:
         """Sessions of the coach, each on a day of its own, and what is booked of them."""

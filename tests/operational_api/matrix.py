@@ -168,6 +168,7 @@ SEES_STRANGERS = {
     "training.manage_templates": "lead_coach admin",
     "commerce.read_collections": "support finance admin",
     "commerce.read_commissions": "finance admin",
+    "commerce.record_payout": "finance admin",
 }
 """Lists that show some roles everybody's rows. No other answer to a request without an id has a stranger in it."""
 

@@ -335,6 +335,8 @@ NOBODYS = {
     "POST /api/commerce/commission-payouts/{payout_id}/reversal",
     "POST /staff/commissions/statements/{statement_id}/payouts",
     "POST /staff/commissions/payouts/{payout_id}/reversal",
+    "POST /staff/commissions/paid-outside", "GET /staff/commissions/paid-outside/{batch_id}",
+    "POST /staff/commissions/paid-outside/{batch_id}/reversal",
     # what left or not is the business's own doubt
     "POST /api/engagement/undecided-messages/{message_id}/settlement", "POST /staff/messages/{message_id}",
     # what of billing waits for a person is the business's

@@ -6,6 +6,7 @@ answered exactly as what does not exist; and no answer to one person has anythin
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,33 @@ class TestMatrix:
             if may(role, action) != (role in roles.split())
         }
         assert wrong == set()
+
+    @pytest.mark.asvs("8.2.1")
+    @pytest.mark.parametrize("is_whole", [False, pytest.param(True, marks=pytest.mark.drill)])
+    def test_pages_are_opened_by_head_to_whom_they_are_by_get(
+        self, asking: Asking, routes: list[Route], is_whole: bool
+    ) -> None:
+        """Every page, by somebody who may and by somebody who may not: in turn, or in a drill by everybody."""
+        pages = [one for one in routes if one.method == "GET" and not one.in_description]
+        wrong: list[str] = []
+
+        async def go() -> None:
+            for number, route in enumerate(pages):
+                expected = ROLES_OF[route.action or ""].split()
+                others = [one for one in EVERYONE if one not in (*expected, "guest")]
+                in_turn = [(others or expected)[0] if number % 2 else expected[0]]
+                for role in EVERYONE if is_whole else in_turn:
+                    status = (await asking.ask(replace(route, key=f"HEAD {route.path}"), role)).status
+                    is_refused = status in (401, 403)
+                    is_own = is_refused and (
+                        route.key in OWN_PROOF or "guest" in expected
+                    )  # the route's, not the gate's
+                    if status in (405, 500) or not (is_own or is_refused != (role in expected)):
+                        wrong.append(f"{role}: HEAD {route.path} answered {status}")
+
+        asyncio.run(go())
+        assert len(pages) > 100
+        assert not wrong, "\n".join(wrong)
 
     @pytest.mark.asvs("8.2.1", "8.3.1")
     @pytest.mark.parametrize("is_whole", [False, pytest.param(True, marks=pytest.mark.drill)])

@@ -307,7 +307,8 @@ class Asking:
         finally:
             savepoint.rollback()
         is_problem = answer.headers.get("content-type", "").startswith("application/problem")
-        return Answer(answer.status_code, answer.json()["code"] if is_problem else "", answer.text)
+        code = answer.json()["code"] if is_problem and answer.content else ""  # what answers HEAD has no body
+        return Answer(answer.status_code, code, answer.text)
 
 
 def asking_of(app: FastAPI, session: Session, *, of_each: int = 1) -> Asking:

@@ -278,11 +278,13 @@ class CouponRedemption(Base):
 
 
 class CommissionRate(Base):
-    """What a coach earns from a day on, until the next rate: so much a session, and a share of what packs brought."""
+    """What a coach earns from a day on, until the next rate: so much a session, a share of what packs brought, and so
+    much for each class that they assist."""
 
     __tablename__ = "commission_rates"
     __table_args__ = (
         CheckConstraint("per_session_minor >= 0 and pack_share_bp between 0 and 10000", name="within"),
+        CheckConstraint("per_class_minor >= 0", name="class"),
         UniqueConstraint("coach_id", "currency", "valid_from"),
         SCHEMA,
     )
@@ -291,6 +293,7 @@ class CommissionRate(Base):
     currency: Mapped[Currency]
     per_session_minor: Mapped[AmountMinor]
     pack_share_bp: Mapped[int] = mapped_column(SmallInteger)
+    per_class_minor: Mapped[AmountMinor] = mapped_column(server_default="0")
     valid_from: Mapped[date]
     set_by: Mapped[UUID | None]
     set_at: Mapped[RequiredTime]
@@ -312,6 +315,25 @@ class DeliveredSession(Base):
     currency: Mapped[Currency]
     delivered_at: Mapped[RequiredTime]
     held_on: Mapped[date | None]
+    statement_id: Mapped[UUID | None] = mapped_column(ForeignKey("commerce.commission_statements.id"), index=True)
+
+
+class AssistedClass(Base):
+    """A class that a coach assisted and that was held: somebody came, or missed it. In the currency of who was marked
+    first; worth what the rate of its day says."""
+
+    __tablename__ = "assisted_classes"
+    __table_args__ = (
+        UniqueConstraint("class_id", "coach_id"),
+        Index("ix_assisted_classes_open", "coach_id", "held_on", postgresql_where=text("statement_id is null")),
+        SCHEMA,
+    )
+    id: Mapped[Id]
+    class_id: Mapped[UUID]
+    coach_id: Mapped[UUID]
+    currency: Mapped[Currency]
+    held_on: Mapped[date]
+    noted_at: Mapped[RequiredTime]
     statement_id: Mapped[UUID | None] = mapped_column(ForeignKey("commerce.commission_statements.id"), index=True)
 
 
@@ -345,13 +367,15 @@ class CommissionCorrection(Base):
 
 class CommissionStatement(Base):
     """What one coach earned in one closed pay period, in one currency; never changed. Both days belong to it, as
-    studios have them. `corrected_minor` is what `corrections` of sessions changed, mostly below 0; so may the total be:
-    then the coach has had more than they earned."""
+    studios have them. `classes` are those that they assisted. `corrected_minor` is what `corrections` of sessions
+    changed, mostly below 0; so may the total be: then the coach has had more than they earned."""
 
     __tablename__ = "commission_statements"
     __table_args__ = (
         CheckConstraint("last_on >= first_on", name="ends_after_start"),
-        CheckConstraint("total_minor = session_pay_minor + pack_pay_minor + corrected_minor", name="total"),
+        CheckConstraint(
+            "total_minor = session_pay_minor + class_pay_minor + pack_pay_minor + corrected_minor", name="total"
+        ),
         UniqueConstraint("coach_id", "currency", "first_on"),
         SCHEMA,
     )
@@ -363,6 +387,8 @@ class CommissionStatement(Base):
     sessions: Mapped[int]
     pack_revenue_minor: Mapped[AmountMinor]
     session_pay_minor: Mapped[AmountMinor]
+    classes: Mapped[int] = mapped_column(server_default="0")
+    class_pay_minor: Mapped[AmountMinor] = mapped_column(server_default="0")
     pack_pay_minor: Mapped[AmountMinor]
     corrections: Mapped[int] = mapped_column(server_default="0")
     corrected_minor: Mapped[AmountMinor] = mapped_column(server_default="0")
@@ -373,8 +399,8 @@ class CommissionStatement(Base):
 
 class CommissionPayout(Base):
     """That a coach was paid so much of a closed statement, or, with an amount below 0, that one of these rows was a
-    mistake; never changed. `paid_on` is the day it was paid; `reference` are the bank's words for it. Nobody records
-    what they are paid themselves."""
+    mistake; never changed. `paid_on` is the day it was paid; `reference` are the bank's words for it; `batch_id` is of
+    those that were noted at once. Nobody records what they are paid themselves."""
 
     __tablename__ = "commission_payouts"
     __table_args__ = (
@@ -383,6 +409,7 @@ class CommissionPayout(Base):
             "(reverses_id is null) = (reason is null) and (reverses_id is null or reference is null)", name="reversed"
         ),
         CheckConstraint("recorded_by <> coach_id", name="not_ones_own"),
+        Index("ix_commission_payouts_batch_id", "batch_id", postgresql_where=text("batch_id is not null")),
         SCHEMA,
     )
     id: Mapped[Id]
@@ -396,3 +423,4 @@ class CommissionPayout(Base):
     reason: Mapped[str | None] = mapped_column(String(500))
     recorded_by: Mapped[UUID]
     recorded_at: Mapped[RequiredTime]
+    batch_id: Mapped[UUID | None]

@@ -15,12 +15,13 @@ from operational_api.core.wall_time import Day
 
 
 class CommissionRateCreate(BaseModel):
-    """What a coach earns from a day on (UTC)."""
+    """What a coach earns from a day on (UTC); `per_class_minor` for each class that they assist."""
 
     coach_id: UUID
     currency: CurrencyCode
     per_session_minor: int = Field(ge=0, le=AMOUNT_MAX)
     pack_share_bp: int = Field(0, ge=0, le=10_000)
+    per_class_minor: int = Field(0, ge=0, le=AMOUNT_MAX)
     valid_from: Day
 
 
@@ -33,6 +34,7 @@ class CommissionRateRead(BaseModel):
     currency: str
     per_session_minor: int
     pack_share_bp: int
+    per_class_minor: int
     valid_from: date
 
 
@@ -52,6 +54,8 @@ class EarningRead(BaseModel):
     sessions_without_rate: int
     pack_revenue_minor: int
     session_pay_minor: int
+    classes: int
+    class_pay_minor: int
     pack_pay_minor: int
     corrections: int
     corrected_minor: int
@@ -136,6 +140,8 @@ class StatementRead(BaseModel):
     sessions: int
     pack_revenue_minor: int
     session_pay_minor: int
+    classes: int
+    class_pay_minor: int
     pack_pay_minor: int
     corrections: int
     corrected_minor: int
@@ -153,10 +159,12 @@ class PayPeriodRead(BaseModel):
 
 
 class SlipLineRead(BaseModel):
-    """A session; or, with a source, what one counts for less or more than it did, and the period that paid it."""
+    """A session; or, with a source, what one counts for less or more than it did, and the period that paid it; or, with
+    a class, one that was assisted."""
 
     model_config = ConfigDict(from_attributes=True)
-    booking_id: UUID
+    booking_id: UUID | None
+    class_id: UUID | None
     held_on: date
     client: str
     words: str
@@ -164,6 +172,7 @@ class SlipLineRead(BaseModel):
     per_session_minor: int | None
     share_bp: int | None
     session_pay_minor: int
+    class_pay_minor: int
     pack_pay_minor: int
     total_minor: int
     source_type: Literal["refund", "dispute"] | None

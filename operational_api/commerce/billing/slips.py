@@ -20,7 +20,7 @@ from operational_api.core import spreadsheet
 ROUNDING = "Rounding"
 _COLUMNS = (
     "held_on", "client", "what", "changed_on", "pack_revenue", "rate_per_session", "rate_pack_share_percent",
-    "session_pay", "pack_pay", "total", "currency", "booking_id", "source_id", "paid_until",
+    "session_pay", "pack_pay", "total", "currency", "booking_id", "source_id", "paid_until", "class_id",
 )  # fmt: skip
 
 
@@ -44,13 +44,15 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Payout:
-    """What was paid of a statement on a day. `reversal_reason` where that was taken back."""
+    """What was paid of a statement on a day. `reversal_reason` where that was taken back; `batch_id` where it was noted
+    with others at once."""
 
     id: UUID
     amount_minor: int
     paid_on: date
     reference: str | None
     reversal_reason: str | None = None
+    batch_id: UUID | None = None
 
     @property
     def is_reversed(self) -> bool:
@@ -60,14 +62,15 @@ class Payout:
 
 @dataclass(frozen=True, slots=True)
 class SlipLine:
-    """A session, or what one counts for less or more than it did; then `source_type` says why (refund, dispute).
+    """A session, or what one counts for less or more than it did; then `source_type` says why (refund, dispute). Or a
+    class that was assisted: it has a `class_id`, and neither a booking nor a client.
 
     Amounts are minor units. `revenue_minor` is of the pack's price, without tax. `per_session_minor` and `share_bp` are
     the rate of its day, None where none is set: then it is worth nothing yet. `paid_in` is the closed period that the
     session of a correction is in.
     """
 
-    booking_id: UUID
+    booking_id: UUID | None
     held_on: date
     client: str
     is_of_pack: bool
@@ -81,20 +84,24 @@ class SlipLine:
     changed_on: date | None = None
     invoice_id: UUID | None = None
     paid_in: Period | None = None
+    class_id: UUID | None = None
+    class_pay_minor: int = 0
 
     @property
     def total_minor(self) -> int:
         """What it is worth to the coach."""
-        return self.session_pay_minor + self.pack_pay_minor
+        return self.session_pay_minor + self.class_pay_minor + self.pack_pay_minor
 
     @property
     def has_rate(self) -> bool:
         """Whether a rate was set for its day."""
-        return self.share_bp is not None
+        return self.share_bp is not None or self.class_id is not None
 
     @property
     def words(self) -> str:
         """What it is."""
+        if self.class_id:
+            return "Class assisted"
         if self.source_type is None:
             return "Session of a pack" if self.is_of_pack else "Session"
         if self.revenue_minor > 0:
@@ -128,7 +135,12 @@ class PaySlip:
     @property
     def sessions(self) -> list[SlipLine]:
         """Sessions, the oldest first."""
-        return [line for line in self.lines if line.source_type is None]
+        return [line for line in self.lines if line.source_type is None and line.class_id is None]
+
+    @property
+    def classes(self) -> list[SlipLine]:
+        """Classes that were assisted, the oldest first."""
+        return [line for line in self.lines if line.class_id is not None]
 
     @property
     def corrections(self) -> list[SlipLine]:
@@ -152,6 +164,8 @@ class PaySlip:
             ("For sessions", sum(line.session_pay_minor for line in self.sessions)),
             ("Share of packs", sum(line.pack_pay_minor for line in self.sessions)),
         ]
+        if self.classes:
+            found.insert(1, ("For classes assisted", sum(line.class_pay_minor for line in self.classes)))
         if self.corrections:
             found.append(("Corrections", sum(line.pack_pay_minor for line in self.corrections)))
         if rounding := self.total_minor - sum(amount for _, amount in found):
@@ -172,9 +186,10 @@ def sheet(slip: PaySlip, _: SellerSettings) -> bytes:
             "changed_on": line.changed_on, "pack_revenue": units(line.revenue_minor),
             "rate_per_session": units(line.per_session_minor),
             "rate_pack_share_percent": "" if line.share_bp is None else f"{line.share_bp / 100:g}",
-            "session_pay": units(line.session_pay_minor), "pack_pay": units(line.pack_pay_minor),
+            "session_pay": units(line.session_pay_minor + line.class_pay_minor), "pack_pay": units(line.pack_pay_minor),
             "total": units(line.total_minor), "currency": slip.currency, "booking_id": line.booking_id,
             "source_id": line.source_id, "paid_until": line.paid_in.last_on if line.paid_in else None,
+            "class_id": line.class_id,
         }
         for line in slip.lines
     ]  # fmt: skip
@@ -237,7 +252,7 @@ def _table(page: FPDF, slip: PaySlip) -> None:
             words += f"\n{documents.day(line.changed_on)}"
         if line.paid_in:
             words += f"\npaid until {documents.day(line.paid_in.last_on)}"
-        amounts = (line.session_pay_minor, line.pack_pay_minor, line.total_minor)
+        amounts = (line.session_pay_minor + line.class_pay_minor, line.pack_pay_minor, line.total_minor)
         cells = [f"{line.held_on:%d %b %Y}", line.client, words, *(str(Money(one, slip.currency)) for one in amounts)]
         _row(page, cells)
 

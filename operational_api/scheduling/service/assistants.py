@@ -13,7 +13,21 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, ColumnElement, Date, ScalarSelect, String, Time, and_, cast, exists, func, or_, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Date,
+    ScalarSelect,
+    String,
+    Time,
+    Uuid,
+    and_,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import aggregate_order_by, array
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
@@ -62,6 +76,18 @@ def names() -> ScalarSelect[list[str]]:
         select(func.coalesce(func.array_agg(ordered), cast(array([]), ARRAY(String))))
         .select_from(_Place)
         .join(_Helper, _Helper.id == _Place.coach_id)
+        .where(_Place.assists_id == Slot.id, _Place.status == "open")
+        .correlate(Slot)
+        .scalar_subquery()
+    )
+
+
+def ids() -> ScalarSelect[list[UUID]]:
+    """Who helps with `Slot`, as accounts, inside a query over slots."""
+    ordered = aggregate_order_by(_Place.coach_id, _Place.coach_id)
+    return (
+        select(func.coalesce(func.array_agg(ordered), cast(array([]), ARRAY(Uuid))))
+        .select_from(_Place)
         .where(_Place.assists_id == Slot.id, _Place.status == "open")
         .correlate(Slot)
         .scalar_subquery()

@@ -172,12 +172,14 @@ def attend_checked_in(session: Session, *, now: datetime, limit: int = 200) -> i
 def _announce_outcome(session: Session, booking: Booking, status: str, *, now: datetime) -> None:
     booking.status = status
     event = SessionAttended if status == "attended" else SessionMissed
-    zone = session.scalar(select(Location.time_zone).join(Slot).where(Slot.id == booking.slot_id)) or "UTC"
+    query = select(Location.time_zone, assistants.ids()).select_from(Slot).join(Location)
+    zone, assistant_ids = session.execute(query.where(Slot.id == booking.slot_id)).tuples().one_or_none() or ("UTC", [])
     publish(
         session,
         event(
             occurred_at=now, starts_at=booking.starts_at, session_pack_id=booking.session_pack_id,
-            held_on=booking.starts_at.astimezone(ZoneInfo(zone)).date(), **announcing.of(booking),
+            held_on=booking.starts_at.astimezone(ZoneInfo(zone)).date(), assistant_ids=tuple(assistant_ids),
+            **announcing.of(booking),
         ),
     )  # fmt: skip
     session.flush()

@@ -18,8 +18,9 @@ from operational_api.core.errors import DomainError, NotFound
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor
 from operational_api.core.policy import Allowed, may_principal
-from operational_api.core.principal import CurrentPrincipal, Principal
+from operational_api.core.principal import CurrentPrincipal, Principal, account_id_of
 from operational_api.identity import public as identity
+from operational_api.scheduling import public as scheduling
 from operational_api.staff import amounts
 from operational_api.web.rendering import redirect, render
 
@@ -67,10 +68,14 @@ def page(
         except DomainError as refusal:
             return _back(request, invoice_id, refusal.detail, tone="warn")
         seen = _seen(session, principal, invoice_id, commerce.Asked(_position(what), minor, payment))
+    asked = _position(what or "all")
+    waived = scheduling.waived_fees(session, [part.booking_id for part in seen.parts if part.booking_id])
     people = identity.people(session, {seen.invoice.customer_id, seen.invoice.payer_id or seen.invoice.customer_id})
     return render(
         request, "staff/credit.html", seen=seen, invoice=seen.invoice, people=people, what=what,
-        line=_position(what or "all"), amount=amount, looks_up=may_principal(principal, "identity.look_up_person"),
+        line=asked, amount=amount, parts=[part for part in seen.parts if part.booking_id not in waived],
+        looks_up=may_principal(principal, "identity.look_up_person"),
+        is_fee=any(part.booking_id and part.position == asked for part in seen.parts),
     )  # fmt: skip
 
 
@@ -92,9 +97,11 @@ def credit(
     reason: Annotated[Reason, Form()],
     line: Annotated[int | None, Form(ge=1, le=1000)] = None,
 ) -> Response:
-    """Ask for as much less of an open invoice as was seen."""
+    """Ask for as much less of an open invoice as was seen; a fee is waived where it was booked."""
     try:
         with session.begin_nested():
+            if line is not None and (booking_id := commerce.fee_at(session, principal, invoice_id, line)):
+                return _waive(request, session, principal, invoice_id, booking_id, line, amount_minor, reason)
             note = commerce.credit_invoice(
                 session, principal, invoice_id, asked=commerce.Asked(line, amount_minor), reason=reason,
                 now=datetime.now(UTC),
@@ -102,6 +109,19 @@ def credit(
     except DomainError as refusal:
         return _back(request, invoice_id, refusal.detail, tone="warn")
     return _back(request, invoice_id, f"Credited: {note.number}. They read it with the invoice.")
+
+
+def _waive(
+    request: Request, session: Session, principal: Principal, invoice_id: UUID, booking_id: UUID, line: int,
+    amount_minor: int, reason: str,
+) -> Response:  # fmt: skip
+    would = _seen(session, principal, invoice_id, commerce.Asked(line)).credit
+    if would is None or would.amount_minor != amount_minor:
+        return _back(request, invoice_id, "What can be credited has changed since you looked. Look again.", tone="warn")
+    scheduling.waive_invoiced_fee(
+        session, booking_id=booking_id, actor_id=account_id_of(principal), reason=reason, now=datetime.now(UTC)
+    )
+    return _back(request, invoice_id, "Waived and credited. They see it with the invoice and under their bookings.")
 
 
 @router.post("/invoices/{invoice_id}/refunds", dependencies=[Allowed("commerce.request_refund")])

@@ -64,7 +64,7 @@ def commissions(
     last_month = earliest.replace(day=1) - timedelta(days=1)
     return render(
         request, "staff/commissions.html", sees_all=sees_all, owed=owed, closed=closed, following=following,
-        paid=paid, unpaid=unpaid,
+        paid=paid, unpaid=unpaid, pays=may_principal(principal, PAY),
         rates=known, coaches=coaches, names=names, today=today, first=last_month.replace(day=1), last=last_month,
         currencies=sorted({one.currency for one in known} | {one.currency for one in owed} | {"EUR"}),
     )  # fmt: skip
@@ -172,11 +172,13 @@ def set_rate(
     per_session: Annotated[str, Form(max_length=20)],
     valid_from: Annotated[str, Form(max_length=10)],
     pack_share: Annotated[str, Form(max_length=10)] = "0",
+    per_class: Annotated[str, Form(max_length=20)] = "0",
 ) -> Response:
     """Set what a coach earns from a day on."""
     commerce.set_commission_rate(
         session, coach_id=coach_id, currency=currency, per_session_minor=amounts.units(per_session, exponent(currency)),
-        pack_share_bp=amounts.share(pack_share), valid_from=amounts.day(valid_from), actor_id=account_id,
+        pack_share_bp=amounts.share(pack_share), per_class_minor=amounts.units(per_class or "0", exponent(currency)),
+        valid_from=amounts.day(valid_from), actor_id=account_id,
         now=datetime.now(UTC),
     )  # fmt: skip
     return redirect(request, "/staff/commissions", flash="The rate is set.")

@@ -141,6 +141,10 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/commerce/commission-payouts/{payout_id}/reversal",
         "POST /staff/commissions/statements/{statement_id}/payouts",
         "POST /staff/commissions/payouts/{payout_id}/reversal",
+        "GET /staff/commissions/paid-outside",
+        "POST /staff/commissions/paid-outside",
+        "GET /staff/commissions/paid-outside/{batch_id}",
+        "POST /staff/commissions/paid-outside/{batch_id}/reversal",
     ),
     "commerce.set_commission": (
         "GET /api/commerce/commission-rates",
@@ -151,6 +155,9 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "commerce.set_payer": (
         "PUT /api/commerce/customers/{customer_id}/payer",
         "POST /staff/people/{account_id}/payer",
+        "GET /staff/payers",
+        "POST /staff/payers/looks",
+        "POST /staff/payers",
         "POST /staff/people/{account_id}/billed-to",
     ),
 }

@@ -1,21 +1,25 @@
 """What is not owed of an invoice: told before, credited or asked back, by who reads it, never their own."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from contracts.ids import new_id
 from operational_api.commerce.billing.models import CreditNote
-from operational_api.commerce.billing.service import collection, payers, sales
+from operational_api.commerce.billing.service import collection, fees, payers, sales
 from operational_api.commerce.models import Customer, Invoice, Payment, PlanPrice, RefundRequest, SessionPack
 from operational_api.commerce.service import gifts
 from operational_api.commerce.settings import WalletSettings
 from operational_api.core.models import OutboxEvent
 from operational_api.identity.models import Account
-from tests.factories import LONG_AGO, make_account, make_plan
+from operational_api.scheduling.models import Booking
+from operational_api.scheduling.service import bookings
+from tests.factories import LONG_AGO, make_account, make_pack, make_plan
+from tests.operational_api.scheduling.test_seats import NOW, START, slot_on
 from tests.operational_api.staff.conftest import As, words
 
 WHY = {"reason": "The studio was closed"}
@@ -101,6 +105,58 @@ class TestOpen:
             asked = browser.post(f"/api/commerce/invoices/{invoice.id}/credit-notes", json={"amount_minor": 100} | WHY)
             assert asked.status_code == 403
         assert session.scalars(select(CreditNote)).all() == []
+
+
+class TestLateCancellation:
+    @pytest.fixture
+    def booking(self, session: Session, mia: Account) -> Booking:
+        """Cancelled too late, and charged: 15.00 on an invoice of its own, beside another fee of 5.00."""
+        slot = slot_on(session, free_cancellation_minutes=60, late_fee_minor=1500, late_fee_currency="EUR")
+        make_pack(session, customer_id=mia.id, now=NOW)
+        booked = bookings.book_session(session, customer_id=mia.id, slot_id=slot.id, now=NOW)
+        bookings.cancel_booking(session, booking_id=booked.id, now=START - timedelta(minutes=30))
+        fees.charge(
+            session, booking_id=new_id(), customer_id=mia.id, amount_minor=500, currency="EUR", starts_at=START,
+            now=START,
+        )  # fmt: skip
+        assert fees.invoice_due(session, START + timedelta(days=2)) == 1
+        return booked
+
+    def test_is_waived_where_it_was_booked_by_crediting_its_line_once(
+        self, session: Session, mia: Account, booking: Booking, signed_in: As
+    ) -> None:
+        invoice = session.scalars(select(Invoice).where(Invoice.customer_id == mia.id)).one()
+        here, finance = f"/staff/invoices/{invoice.id}", signed_in(make_account(session, role="finance"))
+        [line] = re.findall(r'value="(line-\d)"[^>]*>Late cancellation[^<]*€15\.00', finance.get(here).text)
+        told = finance.get(f"{here}?what={line}").text
+        assert "A credit note of €15.00" in words(told)
+        assert "The card is charged €5.00 instead of €20.00" in words(told)
+        assert "The fee is waived" in words(told)
+        assert (booking.late_fee_waived_at, session.scalars(select(CreditNote)).all()) == (None, [])
+        form = WHY | {"line": line.removeprefix("line-")}
+        assert "has changed" in words(finance.submit(f"{here}/credit-notes", form | {"amount_minor": "500"}).text)
+        done = finance.submit(f"{here}/credit-notes", form | {"amount_minor": "1500"}).text
+        assert "Waived and credited" in words(done)
+        assert f'value="{line}"' not in done
+        session.refresh(booking)
+        assert booking.late_fee_waived_at is not None
+        again = words(finance.submit(f"{here}/credit-notes", form | {"amount_minor": "1500"}).text)
+        assert "has changed" in again
+        assert [one.amount_minor for one in session.scalars(select(CreditNote))] == [1500]
+
+    def test_of_ones_own_is_somebody_elses(
+        self, session: Session, mia: Account, booking: Booking, signed_in: As
+    ) -> None:
+        """Somebody who trained here works here now."""
+        invoice = session.scalars(select(Invoice).where(Invoice.customer_id == mia.id)).one()
+        mia.role = "finance"
+        session.flush()
+        for line, amount in ((1, 1500), (2, 500)):
+            form = WHY | {"line": str(line), "amount_minor": str(amount)}
+            said = signed_in(mia).submit(f"/staff/invoices/{invoice.id}/credit-notes", form)
+            assert "your own money" in words(said.text)
+        session.refresh(booking)
+        assert (booking.late_fee_waived_at, session.scalars(select(CreditNote)).all()) == (None, [])
 
 
 class TestPaid:

@@ -250,3 +250,25 @@ class TestPayment:
         assert client.get("/api/commerce/commission-balances").json() == {"items": [mine | {"left_minor": 13_750}]}
         assert [one["standing"]["left_minor"] for one in client.get(here).json()["items"]] == [750, 13_000]
         assert client.post(f"{here}/{paid.april.id}/payouts", json=body).status_code == 403
+
+    def test_of_all_up_to_a_day_is_noted_at_once_as_it_was_seen_and_taken_back_at_once(
+        self, session: Session, paid: Paid, signed_in: As
+    ) -> None:
+        browser, here = signed_in(make_account(session, role="finance")), "/staff/commissions/paid-outside"
+        assert here in browser.get("/staff/commissions").text
+        page = browser.get(f"{here}?last_on=2026-04-30").text
+        assert ("Cara Cole" in words(page), "Together, EUR €130.00" in words(page)) == (True, True)
+        [seen] = re.findall(r'name="seen" value="([0-9a-f]+)"', page)
+        form = {"last_on": "2026-04-30", "seen": seen, "reference": "Old payroll"}
+        noted = browser.submit(here, data=form)
+        assert "1 payment to coaches" in words(noted.text)
+        again = browser.submit(here, data=form)
+        assert (again.status_code, "has changed since you looked" in words(again.text)) == (409, True)
+        assert "Paid on 30 April 2026" in words(browser.get(f"{STATEMENTS}/{paid.april.id}").text)
+        [back] = re.findall(rf'action="({here}/[^"]+/reversal)"', noted.text)
+        assert "these 1" not in words(noted.text)
+        taken = browser.submit(back, data={"reason": "Not paid at all"})
+        assert ("Taken back" in words(taken.text), "Take all of it back" in taken.text) == (True, False)
+        assert "€130.00 to be paid" in words(browser.get(f"{STATEMENTS}/{paid.april.id}").text)
+        assert browser.get(f"{here}/{new_id()}").status_code == 404
+        assert signed_in(paid.coach).get(here).status_code == 403

@@ -7,6 +7,8 @@ select
     sessions,
     pack_revenue_minor,
     session_pay_minor,
+    classes,
+    class_pay_minor,
     pack_pay_minor,
     corrections,
     corrected_minor,

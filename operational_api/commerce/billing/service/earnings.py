@@ -6,6 +6,7 @@ statement, and so is what was given back of a session's money after it (`correct
 twice, and no closed statement changes.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
@@ -15,9 +16,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from contracts.events.billing import CommissionRateSet, PayPeriodClosed, SessionDelivered
+from contracts.ids import new_id
 from operational_api.commerce import ledger
 from operational_api.commerce.billing.errors import PayPeriodInvalid, PeriodClosed
 from operational_api.commerce.billing.models import (
+    AssistedClass,
     CommissionCorrection,
     CommissionRate,
     CommissionStatement,
@@ -25,7 +28,7 @@ from operational_api.commerce.billing.models import (
 )
 from operational_api.commerce.billing.proration import split
 from operational_api.commerce.billing.service import corrections, pay_lines, studios
-from operational_api.commerce.billing.service.pay_lines import PayLine
+from operational_api.commerce.billing.service.pay_lines import ClassLine, PayLine
 from operational_api.commerce.models import Customer, SessionPack
 from operational_api.commerce.service import journals
 from operational_api.core import audit, paging
@@ -37,8 +40,9 @@ GRACE = timedelta(days=60)
 
 @dataclass(frozen=True, slots=True)
 class Earning:
-    """What one coach earned in one currency by `sessions`, and what `corrections` of these and of earlier ones change.
-    Sessions held before any rate was set are not among them and in no statement: they wait for one."""
+    """What one coach earned in one currency by `sessions` and by `classes` that they assisted, and what `corrections`
+    of these and of earlier sessions change. Sessions held before any rate was set are not among them and in no
+    statement: they wait for one."""
 
     coach_id: UUID
     currency: str
@@ -51,11 +55,14 @@ class Earning:
     corrected_minor: int = 0
     booking_ids: tuple[UUID, ...] = ()
     correction_ids: tuple[UUID, ...] = ()
+    classes: int = 0
+    class_pay_minor: int = 0
+    assisted_ids: tuple[UUID, ...] = ()
 
     @property
     def total_minor(self) -> int:
         """What the coach is owed; below 0 where more was taken back than earned."""
-        return self.session_pay_minor + self.pack_pay_minor + self.corrected_minor
+        return self.session_pay_minor + self.class_pay_minor + self.pack_pay_minor + self.corrected_minor
 
 
 def deliver(
@@ -104,6 +111,29 @@ def deliver(
         currency=currency,
     ))  # fmt: skip
     return True
+
+
+def assist(
+    session: Session, *, booking_id: UUID, class_id: UUID, coach_ids: Iterable[UUID], now: datetime
+) -> None:  # fmt: skip
+    """Count a class for each who assisted it, once, however many came to it.
+
+    Args:
+        booking_id: Of whom it is known that the class was held: `deliver` was told before.
+    """
+    held = session.get_one(DeliveredSession, booking_id)
+    day = pay_lines.PayLine(held, None).held_on
+    session.execute(
+        insert(AssistedClass)
+        .values([
+            {
+                "id": new_id(), "class_id": class_id, "coach_id": coach_id, "currency": held.currency,
+                "held_on": day, "noted_at": now,
+            }
+            for coach_id in coach_ids
+        ])
+        .on_conflict_do_nothing()
+    )  # fmt: skip
 
 
 def _recognise(session: Session, pack: SessionPack, booking_id: UUID, now: datetime) -> int:
@@ -166,12 +196,12 @@ def _alone(session: Session) -> None:
 
 def set_rate(
     session: Session, *, coach_id: UUID, currency: str, per_session_minor: int, pack_share_bp: int, valid_from: date,
-    actor_id: UUID | None, now: datetime,
+    actor_id: UUID | None, now: datetime, per_class_minor: int = 0,
 ) -> CommissionRate:  # fmt: skip
     """What a coach earns from a day on, until a later rate begins. The rates before stay, for the days they were for.
 
     Raises:
-        PeriodClosed: sessions that it would be for are in a statement, or a rate begins on that day already.
+        PeriodClosed: sessions or classes that it would be for are in a statement, or a rate begins on that day already.
     """
     _alone(session)
     later = select(func.min(CommissionRate.valid_from)).where(
@@ -183,43 +213,50 @@ def set_rate(
         DeliveredSession.statement_id.is_not(None), valid_from <= pay_lines.HELD_ON,
         later.is_(None) | (later > pay_lines.HELD_ON),
     )  # fmt: skip
+    assisted = select(AssistedClass.id).where(
+        AssistedClass.coach_id == coach_id, AssistedClass.currency == currency,
+        AssistedClass.statement_id.is_not(None), valid_from <= AssistedClass.held_on,
+        later.is_(None) | (later > AssistedClass.held_on),
+    )  # fmt: skip
     same = select(CommissionRate.id).where(
         CommissionRate.coach_id == coach_id, CommissionRate.currency == currency,
         CommissionRate.valid_from == valid_from,
     )  # fmt: skip
-    if session.scalar(taken.limit(1)):
+    if session.scalar(select(taken.exists() | assisted.exists())):
         raise PeriodClosed
     if session.scalar(same):
         raise PeriodClosed("A rate begins on that day already: choose another day.")
     row = CommissionRate(
         coach_id=coach_id, currency=currency, per_session_minor=per_session_minor, pack_share_bp=pack_share_bp,
-        valid_from=valid_from, set_by=actor_id, set_at=now,
+        per_class_minor=per_class_minor, valid_from=valid_from, set_by=actor_id, set_at=now,
     )  # fmt: skip
     session.add(row)
     session.flush()
     publish(session, CommissionRateSet(
         occurred_at=now, coach_id=coach_id, currency=currency, per_session_minor=per_session_minor,
-        pack_share_bp=pack_share_bp, valid_from=valid_from,
+        pack_share_bp=pack_share_bp, valid_from=valid_from, per_class_minor=per_class_minor,
     ))  # fmt: skip
     audit.record(
         session, "commerce.set_commission", "Coach", coach_id, actor_id=actor_id, subject_id=coach_id,
         purpose="operations", now=now,
         details={"currency": currency, "per_session_minor": per_session_minor, "pack_share_bp": pack_share_bp,
-                 "valid_from": valid_from.isoformat()},
+                 "per_class_minor": per_class_minor, "valid_from": valid_from.isoformat()},
     )  # fmt: skip
     return row
 
 
 def earned(session: Session, *, last_on: date, coach_id: UUID | None = None) -> list[Earning]:
-    """What every coach, or one, is owed up to a day that is in no statement yet: for sessions held, less what was taken
-    back."""
-    by_coach: dict[tuple[UUID, str], list[PayLine]] = {}
+    """What every coach, or one, is owed up to a day that is in no statement yet: for sessions held and classes
+    assisted, less what was taken back."""
+    by_coach: dict[tuple[UUID, str], tuple[list[PayLine], list[ClassLine]]] = {}
     for line in pay_lines.open_lines(session, last_on=last_on, coach_id=coach_id):
-        by_coach.setdefault((line.held.coach_id, line.held.currency), []).append(line)
-    return [_earning(coach_id, currency, lines) for (coach_id, currency), lines in by_coach.items()]
+        by_coach.setdefault((line.held.coach_id, line.held.currency), ([], []))[0].append(line)
+    for one in pay_lines.open_classes(session, last_on=last_on, coach_id=coach_id):
+        by_coach.setdefault((one.assisted.coach_id, one.assisted.currency), ([], []))[1].append(one)
+    return [_earning(coach_id, currency, *lines) for (coach_id, currency), lines in by_coach.items()]
 
 
-def _earning(coach_id: UUID, currency: str, lines: list[PayLine]) -> Earning:
+def _earning(coach_id: UUID, currency: str, lines: list[PayLine], classes: list[ClassLine]) -> Earning:
     counted = [line for line in lines if line.rate and line.correction is None]
     changes = [line for line in lines if line.rate and line.correction is not None]
     return Earning(
@@ -231,6 +268,8 @@ def _earning(coach_id: UUID, currency: str, lines: list[PayLine]) -> Earning:
         corrections=len(changes), corrected_minor=sum(line.pack_pay_minor for line in changes),
         booking_ids=tuple(line.held.booking_id for line in counted),
         correction_ids=tuple(line.correction.id for line in changes if line.correction),
+        classes=len(classes), class_pay_minor=sum(one.total_minor for one in classes),
+        assisted_ids=tuple(one.assisted.id for one in classes),
     )  # fmt: skip
 
 
@@ -254,12 +293,13 @@ def close(
         raise PeriodClosed
     made = []
     for earning in earned(session, last_on=last_on):
-        if not earning.booking_ids and not earning.correction_ids:
+        if not (earning.booking_ids or earning.correction_ids or earning.assisted_ids):
             continue
         row = CommissionStatement(
             coach_id=earning.coach_id, first_on=first_on, last_on=last_on, currency=earning.currency,
             sessions=earning.sessions, pack_revenue_minor=earning.pack_revenue_minor,
             session_pay_minor=earning.session_pay_minor, pack_pay_minor=earning.pack_pay_minor,
+            classes=earning.classes, class_pay_minor=earning.class_pay_minor,
             corrections=earning.corrections, corrected_minor=earning.corrected_minor,
             total_minor=earning.total_minor, closed_at=now, closed_by=actor_id,
         )  # fmt: skip
@@ -267,6 +307,7 @@ def close(
         session.flush()
         _take(session, DeliveredSession.booking_id, earning.booking_ids, row.id)
         _take(session, CommissionCorrection.id, earning.correction_ids, row.id)
+        _take(session, AssistedClass.id, earning.assisted_ids, row.id)
         journals.post(
             session, kind="commission_earned", source_type="commission_statement", source_id=row.id, customer_id=None,
             currency=row.currency, lines=ledger.commission_earned(amount_minor=row.total_minor), posted_at=now,

@@ -1,4 +1,5 @@
-"""What each held session brings its coach, line by line: of what is in no statement yet, and of a closed statement.
+"""What each held session brings its coach, and each class who assists it, line by line: of what is in no statement yet,
+and of a closed statement.
 
 A line is made of rows that do not change once they are in a statement, and of a rate that cannot be set any more for
 days in one: so a closed statement reads the same for ever, and its lines are its sums.
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce import prices
 from operational_api.commerce.billing.models import (
+    AssistedClass,
     CommissionCorrection,
     CommissionRate,
     CommissionStatement,
@@ -68,6 +70,19 @@ class PayLine:
         return self.session_pay_minor + self.pack_pay_minor
 
 
+@dataclass(frozen=True, slots=True)
+class ClassLine:
+    """A class that a coach assisted, and the rate of its day, which pays by class."""
+
+    assisted: AssistedClass
+    rate: CommissionRate
+
+    @property
+    def total_minor(self) -> int:
+        """What the line is worth to the coach, however many came."""
+        return self.rate.per_class_minor
+
+
 def _share(revenue_minor: int, rate: CommissionRate) -> int:
     return prices.divide_half_up(revenue_minor * rate.pack_share_bp, prices.BASIS)
 
@@ -101,6 +116,46 @@ def closed_lines(session: Session, statement: CommissionStatement) -> list[PayLi
         [DeliveredSession.statement_id == statement.id],
         [CommissionCorrection.statement_id == statement.id],
     )
+
+
+def open_classes(session: Session, *, last_on: date, coach_id: UUID | None = None) -> list[ClassLine]:
+    """Classes that coaches, or one, assisted up to a day and that are in no statement yet, the oldest of a coach first.
+    One of a day whose rate pays nothing by class is none: it waits for one that does."""
+    pays = select(CommissionRate.coach_id).where(CommissionRate.per_class_minor > 0)
+    which = [
+        AssistedClass.statement_id.is_(None), AssistedClass.held_on <= last_on, AssistedClass.coach_id.in_(pays),
+    ]  # fmt: skip
+    return _classes(session, which if coach_id is None else [*which, AssistedClass.coach_id == coach_id])
+
+
+def closed_classes(session: Session, statement: CommissionStatement) -> list[ClassLine]:
+    """The classes that a statement pays, in the same order."""
+    return _classes(session, [AssistedClass.statement_id == statement.id]) if statement.classes else []
+
+
+def _classes(session: Session, which: list[ColumnElement[bool]]) -> list[ClassLine]:
+    """Each with the newest rate that began by its day."""
+    begun = (
+        select(func.max(CommissionRate.valid_from))
+        .where(
+            CommissionRate.coach_id == AssistedClass.coach_id, CommissionRate.currency == AssistedClass.currency,
+            CommissionRate.valid_from <= AssistedClass.held_on,
+        )
+        .correlate(AssistedClass)
+        .scalar_subquery()
+    )  # fmt: skip
+    query = (
+        select(AssistedClass, CommissionRate)
+        .join(
+            CommissionRate,
+            (CommissionRate.coach_id == AssistedClass.coach_id)
+            & (CommissionRate.currency == AssistedClass.currency)
+            & (CommissionRate.valid_from == begun),
+        )
+        .where(*which, CommissionRate.per_class_minor > 0)
+        .order_by(AssistedClass.coach_id, AssistedClass.held_on, AssistedClass.id)
+    )
+    return [ClassLine(*row) for row in session.execute(query).tuples()]
 
 
 def _lines(session: Session, sessions: list[ColumnElement[bool]], changes: list[ColumnElement[bool]]) -> list[PayLine]:

@@ -16,7 +16,7 @@ from operational_api.commerce.billing import slips
 from operational_api.commerce.billing.errors import StatementNotFound
 from operational_api.commerce.billing.models import CommissionStatement
 from operational_api.commerce.billing.service import pay_lines, payouts, people
-from operational_api.commerce.billing.service.pay_lines import PayLine
+from operational_api.commerce.billing.service.pay_lines import ClassLine, PayLine
 from operational_api.commerce.billing.slips import PaySlip, Period, SlipLine
 from operational_api.commerce.models import Dispute, Payment, Refund
 from operational_api.commerce.settings import SellerSettings
@@ -50,7 +50,8 @@ def _closed(session: Session, principal: Principal, statement_id: UUID) -> PaySl
         principal, ACTION, Resource("CommissionStatement", row.id, coach_id=row.coach_id), missing=StatementNotFound
     )
     lines = pay_lines.closed_lines(session, row)
-    [slip] = _slips(session, principal, row.coach_id, {row.currency: lines}, row.last_on, row)
+    classes = {row.currency: pay_lines.closed_classes(session, row)}
+    [slip] = _slips(session, principal, row.coach_id, {row.currency: lines}, classes, row.last_on, row)
     return slip
 
 
@@ -64,7 +65,10 @@ def not_closed(session: Session, principal: Principal, *, coach_id: UUID, last_o
     by_currency: dict[str, list[PayLine]] = {}
     for line in pay_lines.open_lines(session, last_on=last_on, coach_id=coach_id):
         by_currency.setdefault(line.held.currency, []).append(line)
-    return _slips(session, principal, coach_id, by_currency, last_on)
+    classes: dict[str, list[ClassLine]] = {}
+    for one in pay_lines.open_classes(session, last_on=last_on, coach_id=coach_id):
+        classes.setdefault(one.assisted.currency, []).append(one)
+    return _slips(session, principal, coach_id, by_currency, classes, last_on)
 
 
 def file(
@@ -81,8 +85,8 @@ def file(
 
 
 def _slips(
-    session: Session, principal: Principal, coach_id: UUID, by_currency: dict[str, list[PayLine]], last_on: date,
-    statement: CommissionStatement | None = None,
+    session: Session, principal: Principal, coach_id: UUID, by_currency: dict[str, list[PayLine]],
+    classes: dict[str, list[ClassLine]], last_on: date, statement: CommissionStatement | None = None,
 ) -> list[PaySlip]:  # fmt: skip
     every = [line for lines in by_currency.values() for line in lines]
     clients = {line.held.customer_id for line in every}
@@ -95,11 +99,16 @@ def _slips(
             coach_id=coach_id, coach=coach, currency=currency, last_on=last_on,
             statement_id=statement.id if statement else None, first_on=statement.first_on if statement else None,
             closed_at=statement.closed_at if statement else None,
-            total_minor=statement.total_minor if statement else sum(line.total_minor for line in lines),
-            lines=[_line(line, names, invoices, periods) for line in lines],
+            total_minor=statement.total_minor if statement else _total(lines) + _total(assisted),
+            lines=[*(_line(line, names, invoices, periods) for line in lines), *map(_class, assisted)],
         )
-        for currency, lines in sorted(by_currency.items())
+        for currency in sorted(by_currency.keys() | classes.keys())
+        for lines, assisted in [(by_currency.get(currency, []), classes.get(currency, []))]
     ]  # fmt: skip
+
+
+def _total(lines: Sequence[PayLine] | Sequence[ClassLine]) -> int:
+    return sum(line.total_minor for line in lines)
 
 
 def _line(line: PayLine, names: dict[UUID, str], invoices: dict[UUID, UUID], periods: dict[UUID, Period]) -> SlipLine:
@@ -114,6 +123,14 @@ def _line(line: PayLine, names: dict[UUID, str], invoices: dict[UUID, UUID], per
         changed_on=changed.noted_on if changed else None,
         invoice_id=invoices.get(changed.source_id) if changed else None,
         paid_in=periods.get(line.held.statement_id) if changed and line.held.statement_id else None,
+    )  # fmt: skip
+
+
+def _class(line: ClassLine) -> SlipLine:
+    return SlipLine(
+        booking_id=None, held_on=line.assisted.held_on, client="", is_of_pack=False, revenue_minor=0,
+        per_session_minor=None, share_bp=None, session_pay_minor=0, pack_pay_minor=0,
+        class_id=line.assisted.class_id, class_pay_minor=line.total_minor,
     )  # fmt: skip
 
 

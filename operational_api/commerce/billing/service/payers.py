@@ -1,6 +1,8 @@
 """Who pays for whom: a parent, an employer. Invoices made from then on go to the payer, whose card is charged; and to
-whom they are addressed."""
+whom they are addressed. One at a time, or many at once: then all of them or nobody."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -14,7 +16,18 @@ from operational_api.commerce.errors import WrongCurrency
 from operational_api.commerce.models import Customer
 from operational_api.commerce.service import customers, plans
 from operational_api.core import audit
+from operational_api.core.errors import DomainError
 from operational_api.core.outbox import publish
+
+
+@dataclass(frozen=True, slots=True)
+class PayerSet:
+    """What becomes of one of many: `former_id` paid until now (None: they did), and where that is refused, why."""
+
+    customer_id: UUID
+    former_id: UUID | None
+    is_changed: bool
+    refusal: str | None = None
 
 
 def set_payer(
@@ -58,6 +71,43 @@ def set_payer(
         purpose="operations", now=now, details={"payer_id": str(payer_id) if payer_id else None},
     )  # fmt: skip
     return customer
+
+
+def set_payer_of_many(
+    session: Session, *, customer_ids: Iterable[UUID], payer_id: UUID | None, actor_id: UUID | None, now: datetime,
+    is_a_look: bool = False,
+) -> list[PayerSet]:  # fmt: skip
+    """Let another account pay for many, or each for themselves again (None): for all, or nobody where one is refused.
+
+    Args:
+        is_a_look: Only say what would become of each; nothing changes.
+
+    Returns:
+        One for each, in the order they were named. Of whom that payer paid already, nothing changes.
+    """
+    wanted = list(dict.fromkeys(customer_ids))
+    with session.begin_nested() as all_of_them:
+        locked = [*wanted, payer_id] if payer_id else wanted
+        rows = session.scalars(select(Customer).where(Customer.id.in_(locked)).order_by(Customer.id).with_for_update())
+        paid_by = {row.id: row.payer_id for row in rows}
+        made = [_set_one(session, one, paid_by.get(one), payer_id, actor_id, now) for one in wanted]
+        if is_a_look or any(one.refusal for one in made):
+            all_of_them.rollback()
+    return made
+
+
+def _set_one(
+    session: Session, customer_id: UUID, former_id: UUID | None, payer_id: UUID | None, actor_id: UUID | None,
+    now: datetime,
+) -> PayerSet:  # fmt: skip
+    if former_id == payer_id:
+        return PayerSet(customer_id, former_id, is_changed=False)
+    try:
+        with session.begin_nested():
+            set_payer(session, customer_id=customer_id, payer_id=payer_id, actor_id=actor_id, now=now)
+    except DomainError as refusal:
+        return PayerSet(customer_id, former_id, is_changed=False, refusal=refusal.detail)
+    return PayerSet(customer_id, former_id, is_changed=True)
 
 
 def set_billed_to(session: Session, *, customer_id: UUID, words: str, actor_id: UUID | None, now: datetime) -> Customer:

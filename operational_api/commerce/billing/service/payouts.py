@@ -14,7 +14,7 @@ from datetime import date, datetime
 from itertools import groupby
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, union_all
+from sqlalchemy import ColumnElement, ScalarSelect, func, select, union_all
 from sqlalchemy.orm import Session
 
 from contracts.events.billing import CommissionPaid, CommissionPayoutReversed
@@ -72,9 +72,19 @@ def record(
         raise PayoutTooLarge
     if not row.first_on <= paid_on <= studios.days(session, now)[1]:
         raise PayoutDayInvalid
+    return note(
+        session, row, amount_minor=amount_minor, paid_on=paid_on, reference=reference, actor_id=actor_id, now=now
+    )
+
+
+def note(
+    session: Session, row: CommissionStatement, *, amount_minor: int, paid_on: date, reference: str | None,
+    actor_id: UUID, now: datetime, batch_id: UUID | None = None,
+) -> CommissionPayout:  # fmt: skip
+    """Write down that so much of a statement was paid. The caller has locked it, and decided."""
     payout = CommissionPayout(
         statement_id=row.id, coach_id=row.coach_id, currency=row.currency, amount_minor=amount_minor, paid_on=paid_on,
-        reference=(reference or "").strip() or None, recorded_by=actor_id, recorded_at=now,
+        reference=(reference or "").strip() or None, recorded_by=actor_id, recorded_at=now, batch_id=batch_id,
     )  # fmt: skip
     _write(session, payout, kind="commission_paid", now=now)
     publish(session, CommissionPaid(
@@ -100,6 +110,13 @@ def reverse(
     _, actor_id = _locked(session, principal, paid.statement_id)
     if session.scalar(select(CommissionPayout.id).where(CommissionPayout.reverses_id == paid.id)):
         raise PayoutTakenBack
+    return take_back(session, paid, reason=reason, actor_id=actor_id, now=now)
+
+
+def take_back(
+    session: Session, paid: CommissionPayout, *, reason: str, actor_id: UUID, now: datetime
+) -> CommissionPayout:  # fmt: skip
+    """Write down that a payment was a mistake. The caller has locked its statement, and decided."""
     reversal = CommissionPayout(
         statement_id=paid.statement_id, coach_id=paid.coach_id, currency=paid.currency,
         amount_minor=-paid.amount_minor, paid_on=paid.paid_on, reverses_id=paid.id, reason=reason,
@@ -150,17 +167,22 @@ def standings(session: Session, statement_ids: Iterable[UUID]) -> dict[UUID, Sta
     }
 
 
-def _by_coach(session: Session, whose: ColumnElement[bool]) -> dict[tuple[UUID, str], dict[UUID, Standing]]:
-    """All statements of coaches, by coach and currency, the oldest first."""
-    paid = (
+def paid_minor() -> ScalarSelect[int]:
+    """What was paid of `CommissionStatement`, inside a query over statements."""
+    return (
         select(func.coalesce(func.sum(CommissionPayout.amount_minor), 0))
         .where(CommissionPayout.statement_id == CommissionStatement.id)
+        .correlate(CommissionStatement)
         .scalar_subquery()
     )
+
+
+def _by_coach(session: Session, whose: ColumnElement[bool]) -> dict[tuple[UUID, str], dict[UUID, Standing]]:
+    """All statements of coaches, by coach and currency, the oldest first."""
     rows = session.execute(
         select(
             CommissionStatement.coach_id, CommissionStatement.currency, CommissionStatement.id,
-            CommissionStatement.total_minor, paid,
+            CommissionStatement.total_minor, paid_minor(),
         )
         .where(whose)
         .order_by(CommissionStatement.coach_id, CommissionStatement.currency, CommissionStatement.first_on)
@@ -217,7 +239,7 @@ def of_statement(session: Session, statement_id: UUID) -> list[Payout]:
     ).all()
     reasons = {row.reverses_id: row.reason for row in rows if row.reverses_id}
     return [
-        Payout(row.id, row.amount_minor, row.paid_on, row.reference, reasons.get(row.id))
+        Payout(row.id, row.amount_minor, row.paid_on, row.reference, reasons.get(row.id), row.batch_id)
         for row in rows
         if row.reverses_id is None
     ]

@@ -21,7 +21,7 @@ from operational_api.commerce.billing.errors import (
     StatementNotFound,
 )
 from operational_api.commerce.billing.models import CommissionPayout, CommissionStatement
-from operational_api.commerce.billing.service import payouts
+from operational_api.commerce.billing.service import payout_batches, payouts
 from operational_api.commerce.billing.slips import Standing
 from operational_api.commerce.models import LedgerLine
 from operational_api.commerce.service import journals
@@ -209,3 +209,63 @@ def test_two_who_record_the_same_payment_at_once_pay_once(fresh_database: Callab
     with Session(engine) as session:
         assert session.scalars(select(CommissionPayout.amount_minor)).all() == [1000]
     engine.dispose()
+
+
+class TestAllAtOnce:
+    """`april` is of one coach; another has April too, and May."""
+
+    @pytest.fixture
+    def others(self, session: Session, april: CommissionStatement) -> tuple[UUID, list[CommissionStatement]]:
+        coach, client = new_id(), Pack.bought(session).row.customer_id
+        days = (date(2026, 4, 5), date(2026, 5, 31))
+        return coach, [make_statement(session, coach_id=coach, customer_id=client, first_on=one) for one in days]
+
+    def test_is_what_is_left_until_a_day_each_once_and_can_be_taken_back_but_for_what_was(
+        self, session: Session, april: CommissionStatement, others: tuple[UUID, list[CommissionStatement]]
+    ) -> None:
+        _, [first, later] = others
+        pay(session, april, 1999)
+        seen = payout_batches.unpaid_until(session, FINANCE, last_on=date(2026, 4, 30))
+        assert [(one.statement.id, one.left_minor) for one in seen.rows] == [(first.id, 2500), (april.id, 3001)]
+        assert seen.totals == {"EUR": 5501}
+
+        def record(last_on: date = date(2026, 4, 30)) -> UUID:
+            return payout_batches.record(
+                session, FINANCE, last_on=last_on, seen=seen.seen, reference="Excel", now=day(8, 1)
+            )
+
+        with pytest.raises(PayChanged):  # until then there is more
+            record(date(2026, 5, 31))
+        batch_id = record()
+        with pytest.raises(PayChanged):
+            record()
+        assert [standing(session, one).left_minor for one in (april, first, later)] == [0, 0, 2500]
+        paid = payout_batches.of_batch(session, batch_id)
+        assert [(one.paid_on, one.amount_minor, one.reference) for one, _ in paid] == [
+            (date(2026, 4, 5), 2500, "Excel"), (date(2026, 4, 30), 3001, "Excel"),
+        ]  # fmt: skip
+        payouts.reverse(session, FINANCE, payout_id=paid[0][0].id, reason="Not this", now=day(8, 1))
+        assert payout_batches.reverse(session, FINANCE, batch_id=batch_id, reason="Nor that", now=day(8, 2)) == 1
+        with pytest.raises(PayoutTakenBack):
+            payout_batches.reverse(session, FINANCE, batch_id=batch_id, reason="Again", now=day(8, 2))
+        with pytest.raises(PayoutNotFound):
+            payout_batches.reverse(session, FINANCE, batch_id=new_id(), reason="x", now=day(8, 2))
+        assert [standing(session, one) for one in (april, first)] == [Standing(1999, 0, 3001), Standing(0, 0, 2500)]
+        assert journals.balances(session)["bank_balance", "EUR"] == -1999
+        assert session.scalar(select(func.sum(LedgerLine.amount_minor))) == 0
+        noted = select(func.count()).select_from(AuditEntry).where(AuditEntry.action == "commerce.record_payout")
+        assert session.scalar(noted) == 5
+
+    def test_leaves_out_ones_own_pay(
+        self, session: Session, april: CommissionStatement, others: tuple[UUID, list[CommissionStatement]]
+    ) -> None:
+        coach, _ = others
+        admin = Principal("admin", "tests", coach)
+        seen = payout_batches.unpaid_until(session, admin, last_on=date(2026, 5, 31))
+        assert ([one.statement.id for one in seen.rows], seen.own) == ([april.id], 2)
+        batch_id = payout_batches.record(
+            session, FINANCE, last_on=date(2026, 4, 30), reference="", now=day(8, 1),
+            seen=payout_batches.unpaid_until(session, FINANCE, last_on=date(2026, 4, 30)).seen,
+        )  # fmt: skip
+        with pytest.raises(OwnMoney):
+            payout_batches.reverse(session, admin, batch_id=batch_id, reason="x", now=day(8, 1))
