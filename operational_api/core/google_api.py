@@ -21,7 +21,7 @@ from httplib2 import Http, HttpLib2Error
 SECONDS = 15
 FAILURES = (
     Error, GoogleAuthError, HttpLib2Error, HTTPException, OSError,
-    ValueError, TypeError, LookupError, AttributeError,  # of reading answers that are not Google's
+    ValueError, TypeError, LookupError, AttributeError, RecursionError,  # of reading answers that are not Google's
 )  # fmt: skip
 
 # Its DEBUG writes down which person's address is asked, its WARNING what a server that refused has said.

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from operational_api.scheduling.calendars.errors import CalendarGone, CalendarUnreachable, CursorTooOld
+from operational_api.scheduling.calendars.errors import CalendarUnreachable, CursorTooOld
 from operational_api.scheduling.calendars.port import (
     Busy,
     CalendarRef,
@@ -18,7 +18,7 @@ from operational_api.scheduling.calendars.port import (
     is_ours,
     whole_days,
 )
-from operational_api.scheduling.calendars.rest import TRIES, Conflict, Exists, Missing
+from operational_api.scheduling.calendars.rest import TRIES, Conflict, Exists, Missing, reading
 
 _FREE_KINDS = ("workingLocation", "birthday")
 _PREFIX = "plo"
@@ -38,6 +38,7 @@ class GoogleCalendar:
         """Let the connections go."""
         self._google.close()
 
+    @reading()
     def calendars(self) -> list[CalendarRef]:
         """Their calendars, the primary one first."""
         listed = self._google.calendar_list
@@ -51,18 +52,14 @@ class GoogleCalendar:
         ]  # fmt: skip
         return sorted(found, key=lambda one: not one.is_primary)
 
+    @reading()
     def put(self, calendar_id: str, entry: Entry, known: Pushed | None) -> Pushed:
         """Create the event under an id made of its UID, or change it where it is the version we know."""
         id_ = known.external_id if known else id_of(entry.uid)
-        try:
-            if entry.series and known:
-                self._take_away_copies(calendar_id, entry.uid, id_)
-            pushed = self._put(calendar_id, id_, entry, known.etag if known else "")
-            return self._arrange(calendar_id, id_, pushed, entry) if entry.series else pushed
-        except Missing as error:
-            raise CalendarGone from error
-        except (KeyError, ValueError) as error:
-            raise CalendarUnreachable from error
+        if entry.series and known:
+            self._take_away_copies(calendar_id, entry.uid, id_)
+        pushed = self._put(calendar_id, id_, entry, known.etag if known else "")
+        return self._arrange(calendar_id, id_, pushed, entry) if entry.series else pushed
 
     def _take_away_copies(self, calendar_id: str, uid: str, id_: str) -> None:
         """Events that have our mark and are not ours: Google copies it to what somebody splits off a series."""
@@ -117,6 +114,7 @@ class GoogleCalendar:
                 self._delete(calendar_id, item["id"])
         return replace(pushed, occurrences=ids)
 
+    @reading()
     def find(self, calendar_id: str, uid: str) -> Pushed | None:
         """The event under the id that is made of its UID; a deleted one can still be read."""
         try:
@@ -124,8 +122,6 @@ class GoogleCalendar:
             return None if item.get("status") == "cancelled" else _pushed(item)
         except (Missing, CursorTooOld):
             return None
-        except KeyError as error:
-            raise CalendarUnreachable from error
 
     def cancel(self, calendar_id: str, known: Pushed) -> None:
         """Delete the event."""
@@ -137,6 +133,7 @@ class GoogleCalendar:
         except (Missing, CursorTooOld):
             return
 
+    @reading()
     def changes(self, calendar_id: str, cursor: str | None, window: Window, *, zone: str) -> Changes:
         """Events since a sync token, single ones: Google expands what recurs."""
         asked = {"timeMin": window.since.isoformat(), "timeMax": window.until.isoformat()}
@@ -147,20 +144,15 @@ class GoogleCalendar:
         own: list[OwnSeen] = []
         touched: set[str] = set()
         token = ""
-        try:
-            for page in self._google.pages(request, self._events.list_next):
-                token = page.get("nextSyncToken", "")
-                here = str(page.get("timeZone") or zone)
-                for item in page.get("items", []):
-                    touched.add(item["id"])
-                    if _is_own(item):
-                        own.append(_own(item))
-                    elif (found := _busy(item, here)) and window.overlaps(found.starts_at, found.ends_at):
-                        busy.append(found)
-        except Missing as error:
-            raise CalendarGone from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise CalendarUnreachable from error
+        for page in self._google.pages(request, self._events.list_next):
+            token = str(page.get("nextSyncToken") or "")
+            here = str(page.get("timeZone") or zone)
+            for item in page.get("items", []):
+                touched.add(item["id"])
+                if _is_own(item):
+                    own.append(_own(item))
+                elif (found := _busy(item, here)) and window.overlaps(found.starts_at, found.ends_at):
+                    busy.append(found)
         if not token:
             raise CalendarUnreachable
         return Changes(busy, frozenset(touched), own, token, cursor is None)

@@ -1,13 +1,12 @@
-"""Microsoft Graph. A window is read by a delta link, in which Graph has expanded series; ours have a transaction id."""
+"""Microsoft Graph, by Microsoft's own client (`microsoft_client`). A window is read by a delta link, in which Graph has
+expanded series; ours have a transaction id."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from operational_api.scheduling.calendars.errors import CalendarGone, CalendarUnreachable
+from operational_api.scheduling.calendars.errors import CalendarUnreachable
 from operational_api.scheduling.calendars.port import (
     Busy,
     CalendarRef,
@@ -19,11 +18,12 @@ from operational_api.scheduling.calendars.port import (
     is_ours,
     whole_days,
 )
-from operational_api.scheduling.calendars.rest import MOST_PAGES, TRIES, Api, Conflict, Exists, Missing
+from operational_api.scheduling.calendars.rest import TRIES, Conflict, Exists, Missing, reading
 from operational_api.scheduling.recurrence import parse
 
 PROPERTY = "String {6c1f5d4e-52a3-4a9d-9d6e-0f5a3c7be1b2} Name PlyoUid"
 _PREFER = 'outlook.timezone="UTC", IdType="ImmutableId", odata.maxpagesize=200'
+_CALENDAR, _EVENT = "/me/calendars/{calendar}", "/me/events/{event}"
 _FREE = ("free", "workingElsewhere")
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _AROUND = timedelta(days=400)
@@ -34,12 +34,15 @@ class MicrosoftCalendar:
     """One person's Microsoft account: `https://graph.microsoft.com/v1.0`, or a server of the same shape."""
 
     def __init__(self, base_url: str, token: str) -> None:
-        self._api = Api(base_url, token, headers={"Prefer": _PREFER})
+        from operational_api.scheduling.calendars.microsoft_client import GraphClient  # only where there is an account
+
+        self._graph = GraphClient(base_url, token, prefer=_PREFER)
 
     def close(self) -> None:
         """Let the connections go."""
-        self._api.close()
+        self._graph.close()
 
+    @reading()
     def calendars(self) -> list[CalendarRef]:
         """Their calendars, the default one first."""
         found = [
@@ -47,26 +50,22 @@ class MicrosoftCalendar:
                 item["id"], str(item.get("name") or "Calendar"), bool(item.get("isDefaultCalendar")),
                 bool(item.get("canEdit")),
             )
-            for page in self._pages("/me/calendars", {})
+            for page in self._graph.pages("/me/calendars")
             for item in page.get("value", [])
         ]  # fmt: skip
         return sorted(found, key=lambda one: not one.is_primary)
 
+    @reading()
     def put(self, calendar_id: str, entry: Entry, known: Pushed | None) -> Pushed:
         """Create the event under a transaction id, or change it where it is the version we know."""
-        try:
-            for number in range(TRIES):
-                pushed = self._put(calendar_id, entry, known, number)
-                if entry.series is None:
-                    return pushed
-                if (arranged := self._arrange(pushed, entry)) is not None:
-                    return arranged
-                self.cancel(calendar_id, pushed)  # an occurrence that was taken away never comes back to its series
-                known = None
-        except Missing as error:
-            raise CalendarGone from error
-        except (KeyError, ValueError) as error:
-            raise CalendarUnreachable from error
+        for number in range(TRIES):
+            pushed = self._put(calendar_id, entry, known, number)
+            if entry.series is None:
+                return pushed
+            if (arranged := self._arrange(pushed, entry)) is not None:
+                return arranged
+            self.cancel(calendar_id, pushed)  # an occurrence that was taken away never comes back to its series
+            known = None
         raise CalendarUnreachable
 
     def _put(self, calendar_id: str, entry: Entry, known: Pushed | None, number: int) -> Pushed:
@@ -75,18 +74,19 @@ class MicrosoftCalendar:
                 # A deleted event's id is spent, also that of a series which is made anew.
                 new = _body(entry) | _times(entry) | {"transactionId": f"{number}.{entry.sequence}:{entry.uid}"}
                 try:
-                    return _pushed(self._api.call("POST", f"{_calendar(calendar_id)}/events", json=new))
+                    return _pushed(self._graph.call("POST", f"{_CALENDAR}/events", {"calendar": calendar_id}, body=new))
                 except Exists:
-                    known = self._find(calendar_id, entry.uid)
+                    known = self.find(calendar_id, entry.uid)
                     if known is None:
                         raise CalendarUnreachable from None
-            path = f"/me/events/{quote(known.external_id, safe='')}"
+            names = {"event": known.external_id}
             # Graph forgets a series' exceptions when its times are written: those of occurrences are arranged instead.
             body = _body(entry) | ({} if entry.series else _times(entry))
             try:
-                return _pushed(self._api.call("PATCH", path, etag=known.etag, json=body))
+                return _pushed(self._graph.call("PATCH", _EVENT, names, body=body, etag=known.etag))
             except Conflict:
-                known = Pushed(known.external_id, str(self._api.call("GET", path).get("@odata.etag") or "*"))
+                now = self._graph.call("GET", _EVENT, names)
+                known = Pushed(known.external_id, str(now.get("@odata.etag") or "*"))
             except Missing:
                 known = None
         raise CalendarUnreachable
@@ -98,7 +98,7 @@ class MicrosoftCalendar:
         edges = [*entry.series.every, *(one.starts_at for one in entry.series.shown)]
         query = {"startDateTime": _utc(min(edges) - _AROUND), "endDateTime": _utc(max(edges) + _AROUND)}
         ids: dict[str, datetime] = {}
-        pages = list(self._pages(f"/me/events/{quote(pushed.external_id, safe='')}/instances", query))
+        pages = list(self._graph.pages(f"{_EVENT}/instances", {"event": pushed.external_id}, query=query))
         for item in (one for page in pages for one in page.get("value", [])):
             told = item.get("originalStart")
             recurs_at = datetime.fromisoformat(told).astimezone(UTC) if told else _moment(item["start"])
@@ -108,70 +108,45 @@ class MicrosoftCalendar:
                 continue
             ids[item["id"]] = recurs_at
             if (_moment(item["start"]), _moment(item["end"])) != (one.starts_at, one.ends_at):
-                path = f"/me/events/{quote(item['id'], safe='')}"
-                self._api.call("PATCH", path, json=_span(one.starts_at, one.ends_at))
+                self._graph.call("PATCH", _EVENT, {"event": item["id"]}, body=_span(one.starts_at, one.ends_at))
         return replace(pushed, occurrences=ids) if set(ids.values()) == wanted.keys() else None
 
+    @reading()
     def find(self, calendar_id: str, uid: str) -> Pushed | None:
         """The event that says our UID."""
-        try:
-            return self._find(calendar_id, uid)
-        except Missing as error:
-            raise CalendarGone from error
-        except KeyError as error:
-            raise CalendarUnreachable from error
+        wanted = f"singleValueExtendedProperties/Any(ep: ep/id eq '{PROPERTY}' and ep/value eq '{uid}')"
+        page = self._graph.call("GET", f"{_CALENDAR}/events", {"calendar": calendar_id}, query={"$filter": wanted})
+        return next((_pushed(item) for item in page.get("value", [])), None)
 
     def cancel(self, calendar_id: str, known: Pushed) -> None:  # noqa: ARG002
         """Delete the event."""
         try:
-            self._api.call("DELETE", f"/me/events/{quote(known.external_id, safe='')}")
+            self._graph.call("DELETE", _EVENT, {"event": known.external_id})
         except Missing:
             return
 
+    @reading()
     def changes(self, calendar_id: str, cursor: str | None, window: Window, *, zone: str) -> Changes:
         """The calendar's view of the window since a delta link."""
-        first = f"{_calendar(calendar_id)}/calendarView/delta"
-        query = {"startDateTime": _utc(window.since), "endDateTime": _utc(window.until)} if cursor is None else {}
+        span = {"startDateTime": _utc(window.since), "endDateTime": _utc(window.until)}
+        first = self._graph.pages(f"{_CALENDAR}/calendarView/delta", {"calendar": calendar_id}, query=span)
         items: list[dict[str, Any]] = []
         link = ""
-        try:
-            for page in self._pages(cursor or first, query):
-                link = page.get("@odata.deltaLink", "")
-                items += page.get("value", [])
-            # Graph tells most of an occurrence only with the series it is of.
-            series = {item["id"]: item for item in items if item.get("type") == "seriesMaster"}
-            whole = [series.get(item.get("seriesMasterId", ""), {}) | item for item in items]
-            own = [_own(item) for item in whole if is_ours(str(item.get("transactionId") or ""))]
-            ours = {one.external_id for one in own}
-            busy = [found for item in whole if item["id"] not in ours and (found := _busy(item, zone)) is not None]
-        except Missing as error:
-            raise CalendarGone from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise CalendarUnreachable from error
+        for page in first if cursor is None else self._graph.pages(cursor):
+            link = str(page.get("@odata.deltaLink") or "")
+            items += page.get("value", [])
         if not link:
             raise CalendarUnreachable
+        # Graph tells most of an occurrence only with the series it is of.
+        series = {item["id"]: item for item in items if item.get("type") == "seriesMaster"}
+        whole = [series.get(item.get("seriesMasterId", ""), {}) | item for item in items]
+        own = [_own(item) for item in whole if is_ours(str(item.get("transactionId") or ""))]
+        ours = {one.external_id for one in own}
+        busy = [found for item in whole if item["id"] not in ours and (found := _busy(item, zone)) is not None]
         inside = [one for one in busy if window.overlaps(one.starts_at, one.ends_at)]
         # A series is told along with one occurrence that changed: that touches none of the others.
         touched = frozenset(item["id"] for item in items if item.get("type") != "seriesMaster")
         return Changes(inside, touched, own, link, cursor is None)
-
-    def _find(self, calendar_id: str, uid: str) -> Pushed | None:
-        wanted = f"singleValueExtendedProperties/Any(ep: ep/id eq '{PROPERTY}' and ep/value eq '{uid}')"
-        page = self._api.call("GET", f"{_calendar(calendar_id)}/events", params={"$filter": wanted})
-        return next((_pushed(item) for item in page.get("value", [])), None)
-
-    def _pages(self, path: str, query: dict[str, str]) -> Iterator[dict[str, Any]]:
-        for _ in range(MOST_PAGES):
-            page = self._api.call("GET", path, params=query or None)
-            yield page
-            if not (path := page.get("@odata.nextLink", "")):
-                return
-            query = {}
-        raise CalendarUnreachable
-
-
-def _calendar(calendar_id: str) -> str:
-    return f"/me/calendars/{quote(calendar_id, safe='')}"
 
 
 def _utc(moment: datetime) -> str:

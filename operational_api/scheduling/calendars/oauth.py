@@ -1,9 +1,15 @@
-"""Leave to use somebody's calendar at Google or Microsoft: code and PKCE, refreshing, giving it back."""
+"""Leave to use somebody's calendar at Google or Microsoft, by authlib: code and PKCE, refreshing, giving it back.
 
+Each is asked once and for `SECONDS` at most to begin with its answer: a row may be held meanwhile.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
-import httpx
+from authlib.common.errors import AuthlibBaseError
+from authlib.integrations.requests_client import OAuth2Session
+from authlib.oauth2.rfc6749 import OAuth2Token
+from requests import RequestException
 
 from contracts.telemetry import get_logger
 from operational_api.scheduling.calendars.errors import CalendarRefused, CalendarUnreachable
@@ -11,12 +17,13 @@ from operational_api.scheduling.settings import CalendarSettings
 
 log = get_logger(__name__)
 SECONDS = 15
+_OVER = ("invalid_grant", "interaction_required", "consent_required", "access_denied")
 LABELS = {"google": "Google Calendar", "microsoft": "Outlook"}
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What they gave us. `refresh_token` is empty where the one we have goes on counting."""
+    """What they gave us. `refresh_token` is the one that counts from now on, empty where they never gave any."""
 
     access_token: str
     refresh_token: str
@@ -37,17 +44,17 @@ class OAuthClient:
     redirect_uri: str
     extra: tuple[tuple[str, str], ...] = ()
 
-    def address(self, *, state: str, challenge: str) -> str:
+    def address(self, *, state: str, verifier: str) -> str:
         """Where to send the person.
 
         Args:
-            challenge: Of the PKCE verifier, S256.
+            verifier: Of PKCE; its challenge goes along.
         """
-        query = {
-            "response_type": "code", "client_id": self.client_id, "redirect_uri": self.redirect_uri,
-            "scope": self.scope, "state": state, "code_challenge": challenge, "code_challenge_method": "S256",
-        }  # fmt: skip
-        return f"{self.authorize_url}?{urlencode(query | dict(self.extra))}"
+        with self._session() as session:
+            address, _ = session.create_authorization_url(
+                self.authorize_url, state=state, code_verifier=verifier, scope=self.scope, **dict(self.extra)
+            )
+        return str(address)
 
     def trade(self, code: str, verifier: str) -> Tokens:
         """Tokens for a code.
@@ -57,11 +64,10 @@ class OAuthClient:
             CalendarUnreachable.
         """
         return self._ask(
-            {
-                "grant_type": "authorization_code", "code": code, "code_verifier": verifier,
-                "redirect_uri": self.redirect_uri,
-            }
-        )  # fmt: skip
+            lambda session: session.fetch_token(
+                self.token_url, grant_type="authorization_code", code=code, code_verifier=verifier
+            )
+        )
 
     def refresh(self, refresh_token: str) -> Tokens:
         """New tokens for old ones.
@@ -70,7 +76,7 @@ class OAuthClient:
             CalendarRefused: the person took our leave back, or it is over.
             CalendarUnreachable.
         """
-        return self._ask({"grant_type": "refresh_token", "refresh_token": refresh_token})
+        return self._ask(lambda session: session.refresh_token(self.token_url, refresh_token=refresh_token))
 
     def revoke(self, refresh_token: str) -> None:
         """Give our leave back, where the provider has a way to. One that it does not know is given back already.
@@ -81,27 +87,33 @@ class OAuthClient:
         if not self.revoke_url:
             return
         try:
-            answer = httpx.post(self.revoke_url, data={"token": refresh_token}, timeout=SECONDS)
-        except httpx.HTTPError as error:
+            with self._session() as session:
+                answer = session.revoke_token(self.revoke_url, refresh_token)
+        except RequestException as error:
             raise CalendarUnreachable from error
         if answer.status_code == 429 or answer.status_code >= 500:
             raise CalendarUnreachable
 
-    def _ask(self, form: dict[str, str]) -> Tokens:
-        form = form | {"client_id": self.client_id, "client_secret": self.client_secret}
+    def _session(self) -> OAuth2Session:
+        found = OAuth2Session(
+            self.client_id, self.client_secret, "client_secret_post", "client_secret_post",
+            redirect_uri=self.redirect_uri, code_challenge_method="S256", default_timeout=SECONDS,
+        )  # fmt: skip
+        found.max_redirects = 0  # what we send is a secret
+        return found
+
+    def _ask(self, ask: Callable[[OAuth2Session], OAuth2Token]) -> Tokens:
         try:
-            answer = httpx.post(self.token_url, data=form, timeout=SECONDS)
-            told = answer.json()
-            if answer.status_code in (400, 401, 403) and told.get("error") in (
-                "invalid_grant", "interaction_required", "consent_required", "access_denied",
-            ):  # fmt: skip
-                raise CalendarRefused
-            answer.raise_for_status()
+            with self._session() as session:
+                told = ask(session)
             return Tokens(
                 str(told["access_token"]), str(told.get("refresh_token") or ""), int(told.get("expires_in") or 300)
             )
-        except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
-            log.warning("calendar_tokens_not_told", provider=self.provider, error=type(error).__name__)
+        except (AuthlibBaseError, RequestException, ValueError, KeyError, TypeError, AttributeError) as error:
+            told_us = str(getattr(error, "error", "") or type(error).__name__)
+            if told_us in _OVER:
+                raise CalendarRefused from error
+            log.warning("calendar_tokens_not_told", provider=self.provider, error=told_us[:60])
             raise CalendarUnreachable from error
 
 

@@ -96,7 +96,7 @@ def begin(request: Request, provider: str, account_id: CurrentAccount, settings:
     if client is None or not settings.keys:
         return redirect(request, HOME, flash=CalendarsNotSetUp().detail, tone="bad")
     flow = flows.new(provider=provider, account_id=str(account_id))
-    response = redirect(request, client.address(state=flow["state"], challenge=flows.challenge_of(flow)))
+    response = redirect(request, client.address(state=flow["state"], verifier=flow["verifier"]))
     flows.keep(request, response, KIND, flow)
     return response
 

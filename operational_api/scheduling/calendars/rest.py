@@ -1,21 +1,20 @@
-"""What refusals of Google's and Microsoft's REST APIs mean, Retry-After among them; and a client for Microsoft's, whose
-own library is not taken (ADR 0033)."""
+"""What refusals of Google's and Microsoft's REST APIs mean, Retry-After among them, and answers that are not theirs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 
-import httpx
-
+from contracts.telemetry import get_logger
 from operational_api.scheduling.calendars.errors import (
+    CalendarGone,
     CalendarRefused,
     CalendarThrottled,
     CalendarUnreachable,
     CursorTooOld,
 )
 
-SECONDS = 15
+log = get_logger(__name__)
 TRIES = 3
 """To write an event that somebody else keeps changing."""
 MOST_PAGES = 100
@@ -35,44 +34,16 @@ class Exists(Exception):
     """That was created before."""
 
 
-class Api:
-    """One account at one provider.
-
-    Args:
-        base_url: Of the API, version included. The token goes nowhere else, whatever links the answers hold.
-        token: Access token, good for as long as this is used.
-    """
-
-    def __init__(self, base_url: str, token: str, *, headers: dict[str, str] | None = None) -> None:
-        self._base = base_url.rstrip("/")
-        self._http = httpx.Client(
-            timeout=SECONDS, headers={"Authorization": f"Bearer {token}"} | (headers or {}), follow_redirects=False
-        )
-
-    def close(self) -> None:
-        """Let the connections go."""
-        self._http.close()
-
-    def call(self, method: str, path: str, *, etag: str = "", **options: Any) -> dict[str, Any]:
-        """One request; the JSON of its answer, {} where there is none.
-
-        Args:
-            path: Below the base, or a whole address of the same API that it told.
-            etag: Only if the event is still this version.
-
-        Raises:
-            Conflict, Missing, Exists, CursorTooOld, CalendarRefused, CalendarUnreachable.
-        """
-        url = path if path.startswith(f"{self._base}/") else f"{self._base}{path}"
-        if "://" in path and url != path:
-            raise CalendarUnreachable("That calendar's server sent us somewhere else.")
-        headers = options.pop("headers", {}) | ({"If-Match": etag} if etag else {})
-        try:
-            answer = self._http.request(method, url, headers=headers, **options)
-            judge(answer.status_code, answer.text, answer.headers)
-            return answer.json() if answer.content else {}
-        except (httpx.HTTPError, ValueError) as error:
-            raise CalendarUnreachable from error
+@contextmanager
+def reading() -> Iterator[None]:
+    """Of an answer: one that is not theirs is no answer, and what is missing is the calendar."""
+    try:
+        yield
+    except Missing as error:
+        raise CalendarGone from error
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        log.warning("calendar_answer_not_understood", exc_info=True)
+        raise CalendarUnreachable from error
 
 
 def judge(status: int, told: str, headers: Mapping[str, str]) -> None:

@@ -1,6 +1,7 @@
 """What every calendar outside must do, said once and held against each adapter on its server."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -321,11 +322,12 @@ class TestSeriesThere:
 def test_a_credential_that_counts_no_more_is_told_apart(world: Any) -> None:
     if not getattr(world, "has_passwords", True):
         pytest.skip("that server has no passwords: a proxy before it would")
-    adapter = world.adapter("wrong")
-    with pytest.raises(CalendarRefused):
-        adapter.put(world.calendar_id, entry(), None)
-    with pytest.raises(CalendarRefused):
-        adapter.changes(world.calendar_id, None, WINDOW, zone=BERLIN)
-    with pytest.raises(CalendarRefused):
-        adapter.changes(world.calendar_id, "t1", WINDOW, zone=BERLIN)
-    adapter.close()
+    with closing(world.adapter()) as adapter:
+        cursor = read(world, adapter).cursor
+    with closing(world.adapter("wrong")) as adapter:
+        with pytest.raises(CalendarRefused):
+            adapter.put(world.calendar_id, entry(), None)
+        with pytest.raises(CalendarRefused):
+            read(world, adapter)
+        with pytest.raises(CalendarRefused):
+            read(world, adapter, cursor)

@@ -88,13 +88,14 @@ class FeedWorld:
 
 @contextmanager
 def local_files() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Run a web server with one file until the block ends: its address and what it answers with."""
+    """Run a web server with one file until the block ends: its address and what it answers with, whatever is asked."""
     state: dict[str, Any] = {"content": b"", "headers": {}, "faults": [], "asked": []}
     app = FastAPI()
 
-    @app.get("/{path:path}")
-    def read(path: str, request: Request) -> Response:
-        state["asked"].append(dict(request.headers) | {":path": request.url.path})
+    @app.api_route("/{path:path}", methods=["GET", "POST"])
+    async def read(path: str, request: Request) -> Response:
+        said = (await request.body()).decode()
+        state["asked"].append(dict(request.headers) | {":path": request.url.path, ":body": said})
         if state["faults"]:
             status, headers, *body = state["faults"].pop(0)
             return Response(body[0] if body else b"", status, headers=headers)
