@@ -62,7 +62,8 @@ def reach_following(
         SeriesNotYours: the policy says no to one of them.
     """
     found, who = classes.affected(session, slot_id, scope, now), posted(session, principal)
-    helpers = assistants.of_classes(session, [one.id for one in found]) if principal.role in COACHES else {}
+    others = [one.id for one in found if principal.role in COACHES and one.coach_id != principal.account_id]
+    helpers = assistants.of_classes(session, others)
     for slot in found:
         about = Resource(
             "Slot", slot.id, coach_id=slot.coach_id, kind="business", location_id=slot.location_id,

@@ -243,7 +243,7 @@ def notice(session: Session, notice_id: UUID, *, after: datetime) -> NoticeFacts
     """A notice, for classes that start after a moment and were not called off. None: there is none."""
     author = aliased(Coach)
     row = session.execute(
-        select(ClassNotice, author.display_name, Slot.title, Coach.display_name, Location.name, Location.time_zone)
+        select(ClassNotice, author.display_name, Slot, Coach.display_name, Location.name, Location.time_zone)
         .join(Slot, Slot.id == ClassNotice.slot_id)
         .join(Coach, Coach.id == Slot.coach_id)
         .join(Location, Location.id == Slot.location_id)
@@ -252,9 +252,9 @@ def notice(session: Session, notice_id: UUID, *, after: datetime) -> NoticeFacts
     ).one_or_none()
     if row is None:
         return None
-    found, written_by, title, coach, place, zone = row
-    first_of = notices.first_of_each(session, found, after=after)
-    return NoticeFacts(found.body, found.scope, written_by, title, coach, place, zone, first_of)
+    found, written_by, slot, coach, place, zone = row
+    first_of = notices.first_of_each(session, slot, found.scope, after=after)
+    return NoticeFacts(found.body, found.scope, written_by, slot.title, coach, place, zone, first_of)
 
 
 def notices_of(session: Session, slot_id: UUID) -> list[NoticeView]:

@@ -53,10 +53,11 @@ def write_notice(
         raise InvalidNotice
     seats.lock_slots(session, [one.id for one in classes.affected(session, slot_id, scope, now)])
     slot, *_ = classes.affected(session, slot_id, scope, now)  # one may have been called off while we waited
-    row = ClassNotice(slot_id=slot.id, author_id=author_id, body=body, scope=scope, recipients=0, created_at=now)
+    recipients = len(first_of_each(session, slot, scope, after=now))
+    row = ClassNotice(
+        slot_id=slot.id, author_id=author_id, body=body, scope=scope, recipients=recipients, created_at=now
+    )
     session.add(row)
-    session.flush()
-    row.recipients = len(first_of_each(session, row, after=now))
     session.flush()
     event = ClassNoticeWritten(
         occurred_at=now, notice_id=row.id, slot_id=slot.id, coach_id=slot.coach_id, author_id=author_id,
@@ -66,12 +67,11 @@ def write_notice(
     return row
 
 
-def first_of_each(session: Session, notice: ClassNotice, *, after: datetime) -> dict[UUID, datetime]:
-    """Who is booked on a class that a notice is for and that starts after a moment, and when their first one does.
-    Whose seat is only kept reads its notices once they book it."""
-    written = session.get_one(Slot, notice.slot_id)
+def first_of_each(session: Session, written: Slot, scope: str, *, after: datetime) -> dict[UUID, datetime]:
+    """Who is booked on a class that a notice on one of them is for and that starts after a moment, and when their first
+    one does. Whose seat is only kept reads its notices once they book it."""
     those = Slot.id == written.id
-    if notice.scope == "following" and written.series_id is not None:
+    if scope == "following" and written.series_id is not None:
         those = and_(Slot.series_id == written.series_id, Slot.starts_at >= written.starts_at)
     query = (
         select(Booking.customer_id, func.min(Slot.starts_at))

@@ -1,6 +1,5 @@
 -- A text is charged by its segments, also where another channel had to say it again: then the message left by both. What
 -- a thousand segments are charged is a setting, as on the page of announcements; nothing else is charged by the message.
-{% set price = env_var('PLYO_SMS_THOUSAND_SEGMENTS_MINOR', '0') | int %}
 with messages as (
     select
         channel,
@@ -36,11 +35,9 @@ select
     message_purpose,
     messages,
     segments,
-    {% if price %}
-        {{ half_up('segments * ' ~ price, 1000) }} as cost_minor,
-        case when segments is not null then '{{ env_var("PLYO_SMS_CURRENCY", "EUR") }}' end as currency
-    {% else %}
-        cast(null as bigint) as cost_minor,
-        cast(null as {{ dbt.type_string() }}) as currency
-    {% endif %}
+    case
+        when {{ sms_thousand_segments_minor() }} > 0
+            then {{ half_up('segments * ' ~ sms_thousand_segments_minor(), 1000) }}
+    end as cost_minor,
+    case when {{ sms_thousand_segments_minor() }} > 0 and segments is not null then {{ sms_currency() }} end as currency
 from months
