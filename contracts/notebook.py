@@ -18,7 +18,7 @@ from contracts import metric_sql, warehouse
 from contracts.classification import masked
 from contracts.metrics import METRICS
 from contracts.relations import RELATIONS, Relation
-from contracts.warehouse import Lake, WarehouseSettings
+from contracts.warehouse import Lake, LakeMissing, WarehouseSettings
 
 
 def open_lake(
@@ -31,7 +31,7 @@ def open_lake(
         as_of: See `contracts.warehouse.connect`.
 
     Raises:
-        LakeMissing: no lake is in the catalog yet.
+        LakeMissing: no lake is in the catalog yet, or no mart in the lake.
     """
     connection = warehouse.connect(settings or WarehouseSettings(), as_of=as_of)
     built = {
@@ -40,6 +40,9 @@ def open_lake(
             "select schema_name, table_name from duckdb_tables() where database_name = 'marts'"
         ).fetchall()
     }
+    if not built:
+        connection.close()
+        raise LakeMissing("No mart is built yet: the first pipeline run has to end, which takes a minute or two")
     for relation in RELATIONS.values():
         if relation.name in built:
             connection.execute(f"create schema if not exists {relation.schema}")

@@ -145,6 +145,13 @@ TRACES: dict[str, Trace] = {
     "engagement.fct_messages": _trace(("engagement__messages", "id = $message_id")),
     "engagement.fct_leads": _trace(("engagement__leads", "id = $lead_id")),
     "engagement.fct_deliveries": _trace(("engagement__outgoing_emails", "id = $delivery_id")),
+    "engagement.fct_message_costs": _trace(
+        (
+            "engagement.fct_deliveries",
+            "date_trunc('month', sent_at) = $month and purpose = $message_purpose and "
+            "(channel = $message_channel or $message_channel = 'sms' and segments is not null)",
+        )
+    ),
     "engagement.fct_announcements": _trace(
         ("engagement.fct_deliveries", "announcement_id = $announcement_id"),
         ("engagement__announcements", "id = $announcement_id"),

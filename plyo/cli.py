@@ -8,7 +8,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import psutil
 import typer
@@ -16,10 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.prompt import Confirm
 
+from plyo import analyst, processes, progress, status
 from plyo import doctor as examination
-from plyo import processes, progress, status
 from plyo.demo import presence
 from plyo.home import BrokenHome, Home, checkout
+from plyo.logins import LOGINS, PASSWORD
 from plyo.postgres import end_with_parent
 from plyo.services import STACK_MARK
 
@@ -107,6 +108,20 @@ def show_status(
     else:
         status.show(state, console)
     raise typer.Exit(0 if state["state"] in ("ready", "starting") else 3)
+
+
+@app.command()
+def lake() -> None:
+    """Print what SQL and notebooks need to read this copy's lake: eval "$(plyo lake)"."""
+    home = _running()
+    sys.stdout.write(analyst.exports(analyst.lake_environment(home)))
+
+
+@app.command()
+def token(who: Annotated[Literal["analyst", "admin"], typer.Argument(help="Of which demo login.")] = "analyst") -> None:
+    """Print a token for the API of numbers, got by signing in; good for an hour."""
+    gateway = status.read(_running())["gateway"]
+    sys.stdout.write(analyst.token(gateway, email=LOGINS[who], password=PASSWORD) + "\n")
 
 
 @app.command()
@@ -206,6 +221,14 @@ def _home(*, check: bool = True) -> Home:
         if check:
             console.print(f"[red]✗[/red] {error}")
             raise typer.Exit(1) from error
+    return home
+
+
+def _running() -> Home:
+    home = _home()
+    if status.read(home)["state"] == "stopped":
+        Console(stderr=True).print("Plyo is not running here: start it with `plyo up`.")
+        raise typer.Exit(3)
     return home
 
 

@@ -67,7 +67,7 @@ def show(state: dict[str, Any], console: Console) -> None:
     logins = Table(title="Sign in as", title_style="bold")
     for column in ("who", "e-mail", "password", "opens"):
         logins.add_column(column, overflow="fold")
-    opens = {"customer": "/home", "coach": "/coach/", "admin": "/admin/"}
+    opens = {"customer": "/home", "coach": "/coach/", "admin": "/admin/", "analyst": "/admin/"}
     for role, login in state["logins"].items():
         logins.add_row(role, login["email"], login["password"], f"{state['gateway']}{opens[role]}")
     console.print(logins)

@@ -239,7 +239,8 @@ class AssistantReleased(_AssistantEvent):
 
 
 class ClassNoticeWritten(Event):
-    """Everybody who comes to a class is written to; `recipients`: how many have a place now."""
+    """Everybody who comes to a class, or (`scope` following) to it and all that follow, is written to; `recipients`:
+    how many have a place now."""
 
     type: ClassVar[str] = "scheduling.class_notice_written"
     aggregate: ClassVar[str] = "slot_id"
@@ -248,6 +249,7 @@ class ClassNoticeWritten(Event):
     coach_id: UUID
     author_id: UUID
     recipients: int
+    scope: str = "one"
 
 
 class SlotCalledOff(Event):

@@ -4,9 +4,9 @@ Writing an event costs nothing more: its digest is taken when it is relayed. A l
 events and the hash of the link before, so whoever changes an event has to change its link and every later one, and the
 newest hash, which every line of the relay's log and the copy in the lake have, tells.
 
-`python -m operational_api.core.seals verify` names what does not agree; `seal` makes links of events that were loaded
-in bulk, which no relay moves; `export` writes the chain and its events as lines of JSON, for whoever wants to check
-them without us.
+`python -m operational_api.core.seals --database URL verify` names what does not agree; `seal` makes links of events
+that were loaded in bulk, which no relay moves; `export` writes the chain and its events as lines of JSON, for whoever
+wants to check them without us.
 """
 
 import argparse

@@ -32,6 +32,7 @@ from operational_api.engagement.service import (
 from operational_api.engagement.service.attachments import LARGEST_BYTES
 from operational_api.engagement.service.contacts import contact
 from operational_api.engagement.service.messages import unread_count
+from operational_api.scheduling import public as scheduling
 from operational_api.web import sessions as web_sessions
 from operational_api.web.language import LANGUAGES, word
 from operational_api.web.navigation import NavItem
@@ -83,14 +84,20 @@ def messages_page(
     principal: CurrentPrincipal,
     session: DbSession,
     before: str | None = None,
+    notice: UUID | None = None,
 ) -> Response:
-    """The conversation. Looking at it reads it."""
+    """The conversation. Looking at it reads it. An answer to a notice of a class begins with what it answers."""
     thread = threads.reach_thread(session, principal, customer_id, "engagement.read_messages")
     with request.app.state.sessions.begin() as own:  # committed before the menu counts what is unread
         threads.mark_read(own, customer_id=customer_id, reader_id=customer_id, now=datetime.now(UTC))
     talk = _talk(session, customer_id, thread.coach_id, before)
     allowed = preferences.preferences_of(session, customer_id)
-    return render(request, "engagement/messages.html", talk=talk, allowed=allowed, is_older_page=before is not None)
+    about = scheduling.notice(session, notice, after=datetime.now(UTC)) if notice else None
+    theirs = about.first_of.get(customer_id) if about else None  # None: it was not for them
+    return render(
+        request, "engagement/messages.html", talk=talk, allowed=allowed, is_older_page=before is not None,
+        about=about if theirs else None, starts_at=theirs,
+    )  # fmt: skip
 
 
 @router.get("/messages/latest", dependencies=[Allowed("engagement.talk")])

@@ -10,9 +10,15 @@ from sqlalchemy.orm import Session
 from operational_api.core.errors import Forbidden, NotFound
 from operational_api.core.policy import Resource, may_principal, may_see_everybody, require
 from operational_api.core.principal import Principal
-from operational_api.scheduling.errors import BookingNotFound, CoachNotFound, CustomerNotFound, SlotNotFound
+from operational_api.scheduling.errors import (
+    BookingNotFound,
+    CoachNotFound,
+    CustomerNotFound,
+    SeriesNotYours,
+    SlotNotFound,
+)
 from operational_api.scheduling.models import Booking, Coach, Slot
-from operational_api.scheduling.service import assistants, desks, seats
+from operational_api.scheduling.service import assistants, classes, desks, seats
 from operational_api.scheduling.service.round_robin import Opening
 from operational_api.training import public as training
 
@@ -44,6 +50,26 @@ def reach_slot(session: Session, principal: Principal, slot_id: UUID, action: st
     slot = _slot(session, slot_id)
     require(posted(session, principal), action, resource_of_slot(session, principal, slot), missing=SlotNotFound)
     return slot
+
+
+def reach_following(
+    session: Session, principal: Principal, slot_id: UUID, scope: classes.Scope, action: str, *, now: datetime
+) -> None:
+    """Let pass who may do something to a class and, where they are meant, to each that follows it in its series.
+
+    Raises:
+        ClassNotFound, SlotClosed: as `classes.affected`.
+        SeriesNotYours: the policy says no to one of them.
+    """
+    found, who = classes.affected(session, slot_id, scope, now), posted(session, principal)
+    others = [one.id for one in found if principal.role in COACHES and one.coach_id != principal.account_id]
+    helpers = assistants.of_classes(session, others)
+    for slot in found:
+        about = Resource(
+            "Slot", slot.id, coach_id=slot.coach_id, kind="business", location_id=slot.location_id,
+            assistants=frozenset(one.coach_id for one in helpers.get(slot.id, ())),
+        )  # fmt: skip
+        require(who, action, about, missing=SeriesNotYours)
 
 
 def _slot(session: Session, slot_id: UUID) -> Slot:

@@ -144,16 +144,18 @@ def assign(
 @router.post("/classes/{slot_id}/notices", dependencies=[Allowed("scheduling.write_notice")])
 def write_notice(
     request: Request, slot_id: UUID, principal: CurrentPrincipal, account_id: CurrentAccount, session: DbSession,
-    body: Annotated[str, Form()] = "",
+    body: Annotated[str, Form()] = "", scope: ScopeField = "one",
 ) -> Response:  # fmt: skip
-    """Write to everybody who comes; what was typed is not lost where it cannot be."""
+    """Write to everybody who comes, to this class or all that follow; what was typed is not lost where it cannot be."""
     slot = access.reach_slot(session, principal, slot_id, "scheduling.write_notice")
     now = datetime.now(UTC)
     try:
         with session.begin_nested():
-            row = notices.write_notice(session, slot_id=slot.id, author_id=account_id, body=body, now=now)
+            access.reach_following(session, principal, slot.id, scope, "scheduling.write_notice", now=now)
+            row = notices.write_notice(session, slot_id=slot.id, author_id=account_id, body=body, scope=scope, now=now)
     except DomainError as refusal:
-        return _edit(request, session, principal, slot_id, written=body, not_written=refusal.detail)
+        writing: dict[str, object] = {"body": body, "scope": scope}
+        return _edit(request, session, principal, slot_id, writing=writing, not_written=refusal.detail)
     told = f"On its way to {row.recipients} people." if row.recipients > 1 else "On its way to one person."
     kept = "Kept. Whoever books reads it with the confirmation."
     return redirect(request, f"/classes/{slot_id}", flash=told if row.recipients else kept)
@@ -218,7 +220,7 @@ def _page(
 def _edit(
     request: Request, session: Session, principal: Principal, slot_id: UUID, *, sent: dict[str, object] | None = None,
     refusal: str | None = None, helping: dict[str, object] | None = None, not_assigned: str | None = None,
-    written: str = "", not_written: str | None = None,
+    writing: dict[str, object] | None = None, not_written: str | None = None,
 ) -> Response:  # fmt: skip
     now = datetime.now(UTC)
     view = studio.get_class(session, slot_id, now=now)
@@ -244,7 +246,7 @@ def _edit(
         colleagues=studio.colleagues(session, slot) if may["assign_assistants"] else [],
         helping=helping or {"coach_ids": {one.coach_id for one in view.assistants}, "scope": "one"},
         not_assigned=not_assigned,
-        written=written,
+        writing=writing or {"body": "", "scope": "one"},
         not_written=not_written,
         longest=notices.LONGEST,
         seats=rosters.seats_of_class(session, principal, slot.id, now=now),

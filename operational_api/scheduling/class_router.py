@@ -88,10 +88,11 @@ def put_assistants(slot_id: UUID, body: AssistantsPut, principal: CurrentPrincip
 def create_notice(
     slot_id: UUID, body: NoticeCreate, principal: CurrentPrincipal, author_id: CurrentAccount, session: DbSession
 ) -> ClassRead:
-    """Write to everybody who comes to a class, by what each of them allows. Who books later reads it with the
-    confirmation."""
-    access.reach_slot(session, principal, slot_id, "scheduling.write_notice")
-    notices.write_notice(session, slot_id=slot_id, author_id=author_id, body=body.body, now=datetime.now(UTC))
+    """Write to everybody who comes to a class, or to it and all that follow, by what each of them allows: each once.
+    Who books later reads it with the confirmation."""
+    slot, now = access.reach_slot(session, principal, slot_id, "scheduling.write_notice"), datetime.now(UTC)
+    access.reach_following(session, principal, slot.id, body.scope, "scheduling.write_notice", now=now)
+    notices.write_notice(session, slot_id=slot.id, author_id=author_id, body=body.body, scope=body.scope, now=now)
     return _told(session, slot_id)
 
 

@@ -11,7 +11,7 @@ from operational_api.core.wall_time import Day, WallTime
 from operational_api.scheduling.availability_schemas import HolidayBody
 from operational_api.scheduling.schemas import Kind
 from operational_api.scheduling.service.assistants import MOST
-from operational_api.scheduling.service.classes import LARGEST, ClassPlan
+from operational_api.scheduling.service.classes import LARGEST, ClassPlan, Scope
 from operational_api.scheduling.service.notices import LONGEST as NOTICE
 from operational_api.scheduling.service.studio import ClassView
 
@@ -70,19 +70,21 @@ class AssistantRead(BaseModel):
 
 
 class NoticeCreate(BaseModel):
-    """What everybody who comes to a class is to read."""
+    """What everybody who comes to a class is to read, or with `scope` following to it and all that follow."""
 
     body: str = Field(min_length=1, max_length=NOTICE)
+    scope: Scope = "one"
 
 
 class NoticeRead(BaseModel):
-    """A notice of a class. `author_name` is null where the studio wrote it, and no coach; `recipients`: how many had a
-    place then."""
+    """A notice of a class, or of it and all that follow (`scope`). `author_name` is null where the studio wrote it, and
+    no coach; `recipients`: how many had a place then."""
 
     model_config = ConfigDict(from_attributes=True)
     id: UUID
     author_name: str | None
     body: str
+    scope: str
     recipients: int
     created_at: datetime
 

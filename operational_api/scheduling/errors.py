@@ -90,6 +90,10 @@ class InvalidNotice(Invalid):
     """Write between 1 and 1,000 characters."""
 
 
+class SeriesNotYours(NotFound):
+    """Not all classes that follow are yours to write to. Write to this one alone."""
+
+
 class ClassNotFound(NotFound):
     """There is no such class."""
 

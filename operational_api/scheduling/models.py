@@ -227,8 +227,8 @@ class Slot(Base):
 
 
 class ClassNotice(Base):
-    """What was written to everybody who comes to a class. Who books later reads it, too. `recipients`: how many had a
-    place then."""
+    """What was written to everybody who comes to a class, or (`scope` following) to it and all that follow in its
+    series. Who books later reads it, too. `recipients`: how many had a place then."""
 
     __tablename__ = "class_notices"
     __table_args__ = (SCHEMA,)
@@ -236,6 +236,7 @@ class ClassNotice(Base):
     slot_id: Mapped[UUID] = mapped_column(ForeignKey(Slot.id), index=True)
     author_id: Mapped[UUID]
     body: Mapped[str]
+    scope: Mapped[str] = mapped_column(String(20), server_default="one")
     recipients: Mapped[int]
     created_at: Mapped[RequiredTime]
 

@@ -219,6 +219,7 @@ def my_bookings(request: Request, customer_id: CurrentAccount, session: DbSessio
         kept=agenda.list_kept(session, customer_id=customer_id, now=now),
         moved=moved,
         told=told,
+        has_coach=client is not None and client.coach_id is not None,
         replaced={
             step.from_booking_id
             for chain in moved.values()

@@ -3,7 +3,7 @@
 Commands take the principal and decide by the policy; the HTTP API and the graph both act through them.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -226,44 +226,45 @@ def assistance(session: Session, assist_id: UUID) -> Assistance | None:
 
 @dataclass(frozen=True, slots=True)
 class NoticeFacts:
-    """A notice of a class that is to come, in words, and who is booked on it. `author_name` as in `NoticeView`;
-    `time_zone` is the studio's."""
+    """A notice in words, and who is booked on a class to come that it is for, with the start of their first one.
+    `author_name` as in `NoticeView`; `time_zone` is the studio's."""
 
     body: str
+    scope: str
     author_name: str | None
-    slot_id: UUID
     title: str
     coach_name: str
     location_name: str
     time_zone: str
-    starts_at: datetime
-    customer_ids: Sequence[UUID]
+    first_of: Mapping[UUID, datetime]
 
 
-def notice(session: Session, notice_id: UUID) -> NoticeFacts | None:
-    """A notice; None where its class was called off."""
+def notice(session: Session, notice_id: UUID, *, after: datetime) -> NoticeFacts | None:
+    """A notice, for classes that start after a moment and were not called off. None: there is none."""
     author = aliased(Coach)
     row = session.execute(
-        select(
-            ClassNotice.body, author.display_name, Slot.id, Slot.title, Coach.display_name, Location.name,
-            Location.time_zone, Slot.starts_at,
-        )
+        select(ClassNotice, author.display_name, Slot, Coach.display_name, Location.name, Location.time_zone)
         .join(Slot, Slot.id == ClassNotice.slot_id)
         .join(Coach, Coach.id == Slot.coach_id)
         .join(Location, Location.id == Slot.location_id)
         .outerjoin(author, author.id == ClassNotice.author_id)
-        .where(ClassNotice.id == notice_id, Slot.status == "open")
-    ).one_or_none()  # fmt: skip
+        .where(ClassNotice.id == notice_id)
+    ).one_or_none()
     if row is None:
         return None
-    body, written_by, slot_id, title, coach, place, zone, starts_at = row
-    coming = notices.attendees(session, slot_id)
-    return NoticeFacts(body, written_by, slot_id, title, coach, place, zone, starts_at, coming)
+    found, written_by, slot, coach, place, zone = row
+    first_of = notices.first_of_each(session, slot, found.scope, after=after)
+    return NoticeFacts(found.body, found.scope, written_by, slot.title, coach, place, zone, first_of)
 
 
 def notices_of(session: Session, slot_id: UUID) -> list[NoticeView]:
     """What was written to everybody who comes to a class, the oldest first."""
     return notices.of_slots(session, [slot_id]).get(slot_id, [])
+
+
+def notices_without(session: Session, slot_id: UUID, customer_id: UUID, *, after: datetime) -> list[UUID]:
+    """The notices of a class that are for none of the classes after a moment on which a customer is booked."""
+    return notices.without(session, slot_id, customer_id, after=after)
 
 
 @dataclass(frozen=True, slots=True)

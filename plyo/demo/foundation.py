@@ -21,7 +21,7 @@ from plyo.logins import LOGINS, PASSWORD
 
 _HOUR = 3600 * 10**6
 _TIME_ZONES = tuple(place.time_zone for place in STUDIOS)
-_ROLES = ("customer", "coach", "admin")
+_ROLES = ("customer", "coach", "admin", "data")
 
 
 @dataclass
@@ -59,7 +59,7 @@ def write_accounts(
 
 
 def lay(batch: Batch, clock: Clock) -> Foundation:
-    """Studios, price list, movements, the front desk's account and the rule into the batch."""
+    """Studios, price list, movements, the accounts of the front desk and of an analyst, and the rule into the batch."""
     opening = clock.start - 90 * DAY
     locations = batch.ids(np.full(len(STUDIOS), opening))
     batch.add(
@@ -86,6 +86,11 @@ def lay(batch: Batch, clock: Clock) -> Foundation:
     write_accounts(
         batch, desk, np.array(["Noor Haddad"], object), np.array([LOGINS["admin"]], object), 2, np.zeros(1, int),
         np.array([opening]),
+    )  # fmt: skip
+    analyst = batch.ids(np.array([opening]))
+    write_accounts(
+        batch, analyst, np.array(["Ines Duarte"], object), np.array([LOGINS["analyst"]], object), 3,
+        np.zeros(1, int), np.array([opening]),
     )  # fmt: skip
     made = Foundation(locations=locations, prices=write_prices(batch, clock), rule=write_rule(batch, clock), desk=desk)
     write_coupons(batch, desk, clock)

@@ -14,7 +14,8 @@ from (values
     ('cem', 'customer', 'Europe/Berlin', '2026-01-15 09:00Z'), ('dao', 'customer', 'Asia/Ho_Chi_Minh', '2026-02-20 09:00Z'),
     ('eva', 'customer', 'Europe/Berlin', '2026-06-08 09:00Z'), ('fay', 'customer', 'Europe/Berlin', '2026-04-28 09:00Z'),
     ('gus', 'customer', 'Europe/Berlin', '2026-06-16 09:00Z'), ('kim', 'coach', 'Europe/Berlin', '2025-12-01 09:00Z'),
-    ('linh', 'coach', 'Asia/Ho_Chi_Minh', '2025-12-01 09:00Z'), ('root', 'admin', 'UTC', '2025-12-01 09:00Z')
+    ('linh', 'coach', 'Asia/Ho_Chi_Minh', '2025-12-01 09:00Z'), ('root', 'admin', 'UTC', '2025-12-01 09:00Z'),
+    ('ines', 'data', 'UTC', '2025-12-01 09:00Z')
 ) as people (name, role, zone, created);
 
 insert into scheduling.coaches (id, display_name, specialities, location_id, client_capacity, hired_on) values
@@ -290,6 +291,15 @@ from (values
     ('cem', 'announcement', 'marketing', 'failed', null, null, 'bounce'),
     ('dao', 'booking_confirmed', 'transactional', 'sent', '2026-06-10 08:01Z', null, null)
 ) as given (name, template, purpose, status, sent, delivered, reason);
+-- Two texts, of which one did not arrive and was said again by e-mail: its segments are charged all the same.
+insert into engagement.outgoing_emails (
+    id, dedupe_key, recipient, template, context, status, attempts, next_attempt_at, sent_at, created_at, channel, purpose,
+    customer_id, segments
+)
+select
+    pg_temp.id('text-' || name), 'class_notice:' || name, name, 'class_notice', '{}', 'sent', 1, '2026-06-11 08:00Z',
+    '2026-06-11 08:01Z', '2026-06-11 08:00Z', channel, 'reminders', pg_temp.id(name), segments
+from (values ('eva', 'sms', 3), ('fay', 'email', 2)) as given (name, channel, segments);
 insert into training.onboarding_steps (customer_id, step, entered_at, left_at, outcome) values
     (pg_temp.id('eva'), 'goal', '2026-06-08 09:00Z', '2026-06-08 09:05Z', 'done'),
     (pg_temp.id('eva'), 'screening', '2026-06-08 09:05Z', null, null),

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import duckdb
 import pytest
@@ -14,6 +15,7 @@ import yaml
 from contracts.metrics import METRICS
 from contracts.relations import RELATIONS
 from operational_api.analytics.catalogue import DATASETS
+from operational_api.identity.roles.schemas import Role
 from orchestration.defs.destinations import READ_BY_MODELS
 from tests.contracts.promises import broken_marts, marts_of
 from tests.dbt_project import lake as lakes
@@ -120,6 +122,14 @@ class TestRelations:
             key = ", ".join(relation.key)
             twice = f"select {key} from {relation.path} group by all having count(*) > 1"
             assert marts.execute(twice).fetchall() == [], relation.name
+
+
+class TestAcceptedValues:
+    def test_whoever_works_here_stops_no_build(self):
+        text = (PROJECT / "models/staging/identity/_identity__models.yml").read_text()
+        [accounts] = [one for one in yaml.safe_load(text)["models"] if one["name"] == "stg_identity__accounts"]
+        [role] = [one for one in accounts["columns"] if one["name"] == "role"]
+        assert set(role["data_tests"][0]["accepted_values"]["arguments"]["values"]) == set(get_args(Role))
 
 
 class TestDescriptions:

@@ -1,10 +1,12 @@
 """The command line refuses what it cannot do, in words that say what it could, and changes nothing."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from plyo import analyst
 from plyo.cli import app
 
 
@@ -52,6 +54,20 @@ class TestStatus:
         answer = run("status")
         assert answer.exit_code == 3
         assert "plyo up" in answer.output
+
+
+class TestAnalyst:
+    @pytest.mark.parametrize("command", ["lake", "token"])
+    def test_what_a_stopped_copy_cannot_say_is_no_line_for_a_shell(self, run, command: str) -> None:
+        answer = run(command)
+        assert (answer.exit_code, answer.stdout) == (3, "")
+        assert "plyo up" in answer.stderr
+
+    def test_lines_for_a_shell_keep_a_folder_with_spaces_whole(self) -> None:
+        lines = analyst.exports({"PLYO_LAKE_PATH": "/my data/lake", "PLYO_LAKE_CATALOG_URL": "postgresql://a:b@c/d"})
+        assert [shlex.split(line) for line in lines.splitlines()] == [
+            ["export", "PLYO_LAKE_PATH=/my data/lake"], ["export", "PLYO_LAKE_CATALOG_URL=postgresql://a:b@c/d"],
+        ]  # fmt: skip
 
 
 class TestDemo:

@@ -159,9 +159,11 @@ def willing_to_read(
     return {(one, purpose) for one, wish in wishes.items() for purpose in purposes if wish.allows("app", purpose)}
 
 
-def undisturbed_until(session: Session, people: Iterable[Contact], at: datetime, *, now: datetime) -> set[UUID]:
-    """Who of these wants to be disturbed by nothing but proofs from `now` until `at`, by quiet hours or altogether.
-    Two queries for any number."""
+def undisturbed_until(
+    session: Session, people: Iterable[Contact], until: Mapping[UUID, datetime], *, now: datetime
+) -> set[UUID]:
+    """Who of these wants to be disturbed by nothing but proofs from `now` until a moment of their own, by quiet hours
+    or altogether. Two queries for any number."""
     zones = {one.account_id: one.time_zone for one in people}
     ends = do_not_disturb.ends_of(session, zones, now)
     quiet = {
@@ -170,9 +172,9 @@ def undisturbed_until(session: Session, people: Iterable[Contact], at: datetime,
     }
     found = set()
     for account_id, zone in zones.items():
-        free, said = ends.get(account_id, now), quiet.get(account_id)
-        until = quiet_end(free, said.quiet_from, said.quiet_until, zone) if said and free < at else None
-        if (until or free) >= at:
+        free, said, at = ends.get(account_id, now), quiet.get(account_id), until[account_id]
+        ended = quiet_end(free, said.quiet_from, said.quiet_until, zone) if said and free < at else None
+        if (ended or free) >= at:
             found.add(account_id)
     return found
 

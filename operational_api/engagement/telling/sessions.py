@@ -121,31 +121,33 @@ def tell_of_notice(session: Session, event: Event) -> None:
     within what is enough for them. Whose quiet would last until it begins has it by e-mail, as what proves their place
     comes: that rings nobody awake, and later would be too late."""
     assert isinstance(event, scheduling.ClassNoticeWritten)  # noqa: S101
-    facts, now = scheduling_public.notice(session, event.notice_id), clock.now()
-    if facts is None or facts.starts_at <= now or now - event.occurred_at > STALE_AFTER:
+    now = clock.now()
+    facts = scheduling_public.notice(session, event.notice_id, after=now)
+    if facts is None or now - event.occurred_at > STALE_AFTER:
         return
-    people = list(contacts(session, facts.customer_ids).values())
-    asleep = preferences.undisturbed_until(session, people, facts.starts_at, now=now)
-    alike: dict[tuple[str, bool], list[Contact]] = {}
+    people = list(contacts(session, facts.first_of).values())
+    asleep = preferences.undisturbed_until(session, people, facts.first_of, now=now)
+    alike: dict[tuple[datetime, str, bool], list[Contact]] = {}
     for one in people:
-        alike.setdefault((own_zone(one.time_zone, facts.time_zone), one.account_id in asleep), []).append(one)
-    for (zone, is_asleep), those in alike.items():
+        first, zone = facts.first_of[one.account_id], own_zone(one.time_zone, facts.time_zone)
+        alike.setdefault((first, zone, one.account_id in asleep), []).append(one)
+    for (first, zone, is_asleep), those in alike.items():
         queue_for_many(
             session, those, dedupe_key=f"class_notice:{event.notice_id}", template="class_notice", context={
                 "title": facts.title, "coach": facts.coach_name, "author": facts.author_name, "body": facts.body,
-                "location": facts.location_name, "starts_at": facts.starts_at.isoformat(), "time_zone": zone,
-                "studio_zone": facts.time_zone, "path": "/bookings",
+                "location": facts.location_name, "starts_at": first.isoformat(), "time_zone": zone,
+                "studio_zone": facts.time_zone, "is_series": facts.scope == "following", "path": "/bookings",
             },
             purpose="transactional" if is_asleep else "reminders", channels=("email",) if is_asleep else WAYS,
-            now=now, expires_at=facts.starts_at,
+            now=now, expires_at=first,
         )  # fmt: skip
 
 
 def forget_notices(session: Session, event: Event) -> None:
-    """Who comes no more is not told how the class is held."""
+    """Who comes to none of the classes that a notice is for is not told how they are held."""
     assert isinstance(event, scheduling.SessionCancelled)  # noqa: S101
-    for one in scheduling_public.notices_of(session, event.slot_id):
-        call_off(session, f"class_notice:{one.id}:{event.customer_id}", reason="cancelled")
+    for id_ in scheduling_public.notices_without(session, event.slot_id, event.customer_id, after=event.occurred_at):
+        call_off(session, f"class_notice:{id_}:{event.customer_id}", reason="cancelled")
 
 
 def remind_of_session(session: Session, event: Event) -> None:

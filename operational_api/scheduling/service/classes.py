@@ -125,7 +125,7 @@ def change_classes(
         SeatsHeld: more customers have a seat than there would be places.
         CoachBusy, AssistantNotFree, ResourceTaken, CustomersClash: at one of the new times.
     """
-    found = _affected(session, slot_id, scope, now)
+    found = affected(session, slot_id, scope, now)
     coach, location = found[0].coach_id, _lock_all_of(session, found)[1]
     _lock_resources(session, plan.resource_ids, location.id)
     zone, length = ZoneInfo(location.time_zone), timedelta(minutes=plan.minutes)
@@ -159,7 +159,7 @@ def cancel_classes(session: Session, *, slot_id: UUID, scope: Scope, now: dateti
     Raises:
         ClassNotFound; SlotClosed: it has started or was called off.
     """
-    found = _affected(session, slot_id, scope, now)
+    found = affected(session, slot_id, scope, now)
     ids = [one.id for one in found]
     seats.lock_slots(session, ids)
     seats.lock_credits(session, Booking.slot_id.in_(ids))
@@ -181,7 +181,7 @@ def assign_assistants(
         AssistantNotFree: at one of those times.
     """
     wanted = set(coach_ids)
-    found = _affected(session, slot_id, scope, now)
+    found = affected(session, slot_id, scope, now)
     lead = found[0].coach_id
     if lead in wanted:
         raise InvalidClass("Who leads a class does not assist it as well.")
@@ -204,7 +204,7 @@ def assign_assistants(
     return classes
 
 
-def _affected(session: Session, slot_id: UUID, scope: Scope, now: datetime) -> list[Slot]:
+def affected(session: Session, slot_id: UUID, scope: Scope, now: datetime) -> list[Slot]:
     """The class, and what follows it in its series and has not been called off, by start."""
     slot = session.get(Slot, slot_id)
     if slot is None or slot.kind != "group":

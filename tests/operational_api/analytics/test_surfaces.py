@@ -23,6 +23,7 @@ from contracts.classification import masked
 from contracts.metrics import METRICS, Metric
 from contracts.money import exponent
 from contracts.relations import RELATIONS
+from contracts.warehouse import LakeMissing
 from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.core.principal import Principal
 from operational_api.core.tokens import Delegation
@@ -288,6 +289,12 @@ class TestSql:
         assert sql.execute("select count(customer_id) from core.dim_customers").fetchone() == (3,)
         with pytest.raises(duckdb.Error):
             sql.execute("delete from marts.core.dim_customers")
+
+    def test_before_the_first_build_says_so_and_not_that_a_metric_is_unknown(
+        self, empty_settings: AnalyticsSettings
+    ) -> None:
+        with pytest.raises(LakeMissing, match="No mart is built yet"):
+            notebook.open_lake(empty_settings)
 
 
 class TestConsole:

@@ -64,6 +64,21 @@ class TestAsOf:
         rows = admin.get("/api/analytics/datasets/mrr_daily", params={"as_of": then, "currency": "EUR"}).json()["items"]
         assert rows[0]["mrr_minor"] == 100000
 
+    def test_a_plan_renamed_since_has_todays_name_beside_its_past_and_the_former_one_as_it_was_known(
+        self, admin, writer
+    ):  # decision 42
+        def steps(**asked):
+            rows = admin.get("/api/analytics/datasets/mrr_movements", params=asked).json()["items"]
+            return [(row["kind"], row["plan_id"], row["plan_name"]) for row in rows]
+
+        published, then = steps(), datetime.now(UTC).isoformat()
+        assert [(kind, name) for kind, _, name in published] == [("expansion", "Premium"), ("new", "Basic")]
+        writer.execute("update marts.core.dim_plans set plan_name = 'Starter' where plan_name = 'Basic'")
+        renamed = [(kind, id_, "Starter" if name == "Basic" else name) for kind, id_, name in published]
+        assert steps() == renamed
+        assert steps(as_of=then) == published
+        writer.execute("update marts.core.dim_plans set plan_name = 'Basic' where plan_name = 'Starter'")
+
     def test_before_the_first_build_there_is_nothing_to_know(self, admin):
         answer = admin.get("/api/analytics/metrics/mrr", params={"as_of": "2020-01-01"})
         assert (answer.status_code, answer.json()["code"]) == (422, "analytics.not_that_long_ago")

@@ -165,7 +165,9 @@ staff := {
 	"training.watch_media": {"admin"},
 }
 
-helped_with := {"scheduling.mark_outcome", "scheduling.read_booking", "scheduling.read_class"}
+helped_with := {
+	"scheduling.mark_outcome", "scheduling.read_booking", "scheduling.read_class", "scheduling.write_notice",
+}
 
 approvals := {
 	"commerce.approve_refund", "compliance.approve_export", "identity.approve_role", "identity.approve_factor_reset",

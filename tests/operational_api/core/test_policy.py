@@ -165,14 +165,16 @@ class TestIsAllowed:
 
 
 class TestAssistants:
-    """Who assists a class sees who comes and checks them in. The class stays its coach's."""
+    """Who assists a class sees who comes, checks them in and writes to them. The class stays its coach's."""
 
     @pytest.mark.parametrize("role", ["coach", "lead_coach"])
     def test_do_what_helps_and_no_more(self, role: str) -> None:
         alone = {one for one in policy.actions() if allowed(role, OTHER, one, resource("business"))}
         about = Resource("Slot", "x", customer_id=CUSTOMER, coach_id=COACH, kind="business")
         helped = replace(about, assistants=frozenset({OTHER}))
-        more = {"scheduling.mark_outcome", "scheduling.read_booking", "scheduling.read_class"}
+        more = {
+            "scheduling.mark_outcome", "scheduling.read_booking", "scheduling.read_class", "scheduling.write_notice",
+        }  # fmt: skip
         assert {one for one in policy.actions() if allowed(role, OTHER, one, helped)} == alone | more
         assert not allowed("coach", OTHER, "scheduling.mark_outcome", replace(about, assistants=frozenset({CUSTOMER})))
         assert not allowed("customer", OTHER, "scheduling.read_class", replace(helped, kind=None))

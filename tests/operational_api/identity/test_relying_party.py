@@ -12,10 +12,13 @@ import pytest
 from fastapi import FastAPI
 from idpyoidc.client.exception import OidcServiceError
 from idpyoidc.client.rp_handler import RPHandler
+from joserfc import jwt
 
 from contracts.ids import new_id
+from contracts.tokens import ANALYTICS, API
 from operational_api.identity.keys import ring, service
 from operational_api.identity.models import Account
+from plyo import analyst
 from plyo.postgres import PostgresServer
 from tests.operational_api.identity.conftest import HASH, PASSWORD, SECRETS
 from tests.operational_api.identity.served import serve
@@ -115,3 +118,24 @@ def test_completes_discovery_login_refresh_userinfo_and_logout(
         assert "login_required" in silent.headers["location"]
         with pytest.raises(OidcServiceError, match="invalid_token"):
             library.get_user_info(state)
+
+
+def test_a_shell_gets_a_token_of_an_analyst_by_signing_in_and_none_of_whom_the_console_keeps_out(
+    provider: FastAPI,
+) -> None:
+    gateway, people = provider.state.settings.public_url, {}
+    with provider.state.sessions.begin() as session:
+        for role in ("data", "coach"):
+            people[role] = f"{new_id().hex}@plyo.test"
+            session.add(
+                Account(
+                    id=new_id(), email=people[role], password_hash=HASH, display_name="Ines Duarte", role=role,
+                    time_zone="UTC", email_verified_at=datetime.now(UTC), created_at=datetime.now(UTC),
+                )
+            )  # fmt: skip
+    token = analyst.token(gateway, email=people["data"], password=PASSWORD)
+    told = jwt.decode(token, provider.state.keys.active(), algorithms=["RS256"]).claims
+    assert (told["role"], set(told["aud"])) == ("data", {API, ANALYTICS})
+    for email, password in ((people["coach"], PASSWORD), (people["data"], "wrong horse battery")):
+        with pytest.raises(analyst.SignInFailed, match="was not let in"):
+            analyst.token(gateway, email=email, password=password)

@@ -1,6 +1,7 @@
 """Notices of a class: everybody who comes is told once, as they allow; who books later reads them; and nobody else."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from html import unescape
 
 import pytest
 from sqlalchemy import select, update
@@ -13,8 +14,10 @@ from operational_api.engagement.handlers import HANDLERS
 from operational_api.engagement.models import ContactPreference, InboxMessage, OutgoingMessage
 from operational_api.engagement.service import do_not_disturb
 from operational_api.scheduling.errors import ClassNotFound, InvalidNotice, SlotClosed
-from operational_api.scheduling.models import Booking, Coach, Slot
-from operational_api.scheduling.service import bookings, notices
+from operational_api.scheduling.models import Booking, ClassNotice, Coach, Location, Slot
+from operational_api.scheduling.recurrence import Recurrence
+from operational_api.scheduling.service import bookings, classes, notices
+from operational_api.scheduling.service.classes import ClassPlan, Scope
 from operational_api.training.models import Client
 from tests.factories import (
     account_of,
@@ -42,16 +45,31 @@ def slot(session: Session, ana: Coach) -> Slot:
     return make_slot(session, coach=ana, starts_at=NOW + timedelta(days=2), capacity=8, title="Mobility")
 
 
-def comes(session: Session, slot: Slot, name: str = "Mia Maier", zone: str = "UTC", **given: object) -> Client:
-    client = make_client(session, display_name=name)
+def comes(
+    session: Session,
+    slot: Slot,
+    name: str = "Mia Maier",
+    zone: str = "UTC",
+    coach: Coach | None = None,
+    **given: object,
+) -> Client:
+    client = make_client(session, display_name=name, coach=coach)
     account_of(session, client).time_zone = zone
     taken = session.scalars(select(Booking.seat).where(Booking.slot_id == slot.id)).all()
     make_booking(session, slot=slot, customer_id=client.id, seat=len(taken) + 1, **given)
     return client
 
 
-def write(session: Session, slot: Slot, author: Coach, body: str = PARK) -> None:
-    notices.write_notice(session, slot_id=slot.id, author_id=author.id, body=body, now=NOW)
+def write(session: Session, slot: Slot, author: Coach, body: str = PARK, scope: Scope = "one") -> ClassNotice:
+    return notices.write_notice(session, slot_id=slot.id, author_id=author.id, body=body, scope=scope, now=NOW)
+
+
+def make_weeks(session: Session, coach: Coach) -> list[Slot]:
+    """Three classes of a series, of which the first is written about least."""
+    tomorrow = NOW.date() + timedelta(days=1)
+    plan = ClassPlan("Mobility", time(18), 60, 8)
+    weekly = Recurrence(1, count=3)
+    return classes.create_classes(session, coach_id=coach.id, plan=plan, first_on=tomorrow, repeats=weekly, now=NOW)
 
 
 def hear(session: Session, *types: str) -> dict[str, OutgoingMessage]:
@@ -151,6 +169,84 @@ class TestHearing:
         write(session, slot, ana)
         session.execute(update(Slot).where(Slot.id == slot.id).values(status="cancelled"))
         assert hear(session, WRITTEN) == {}
+
+
+class TestSeries:
+    def test_who_comes_to_several_is_told_once_of_their_first_and_later_classes_keep_it(
+        self, session: Session, ana: Coach
+    ) -> None:
+        first, second, third = make_weeks(session, ana)
+        mia, ken, old = comes(session, second), comes(session, third, "Ken Abe"), comes(session, first, "Old Hand")
+        again = make_booking(session, slot=third, customer_id=mia.id, seat=2)
+        row = write(session, second, ana, scope="following")
+        assert row.recipients == 2
+        told = hear(session, WRITTEN)
+        assert {who: one.expires_at for who, one in told.items()} == {
+            str(mia.id): second.starts_at, str(ken.id): third.starts_at,
+        }  # fmt: skip
+        for language, words in (("en", "and all that follow"), ("vi", "và các buổi sau")):
+            mail = render("class_notice", told[str(mia.id)].context, public_url="http://plyo", language=language)
+            assert words in mail.text
+        found = notices.of_slots(session, [first.id, second.id, third.id])
+        assert {id_: [one.body for one in views] for id_, views in found.items()} == {
+            second.id: [PARK], third.id: [PARK],
+        }  # fmt: skip
+        bookings.cancel_booking(session, booking_id=again.id, now=NOW)
+        assert hear(session, "scheduling.session_cancelled")[str(mia.id)].status == "queued"  # comes to the second
+        gone = session.scalars(select(Booking).where(Booking.customer_id == mia.id, Booking.slot_id == second.id)).one()
+        bookings.cancel_booking(session, booking_id=gone.id, now=NOW)
+        said = hear(session, "scheduling.session_cancelled")
+        assert (said[str(mia.id)].status, said[str(ken.id)].status) == ("withheld", "queued")
+        assert str(old.id) not in said
+
+    def test_is_told_of_those_that_are_held_where_the_one_it_was_written_on_is_not(
+        self, session: Session, ana: Coach
+    ) -> None:
+        _, second, third = make_weeks(session, ana)
+        mia = comes(session, third)
+        comes(session, second, "Off With It")
+        write(session, second, ana, scope="following")
+        session.execute(update(Slot).where(Slot.id == second.id).values(status="cancelled"))
+        assert hear(session, WRITTEN).keys() == {str(mia.id)}
+        assert [one.body for one in notices.of_slots(session, [third.id])[third.id]] == [PARK]
+
+    def test_who_assists_writes_to_the_classes_that_they_assist_and_to_no_others(
+        self, session: Session, sign_in: SignIn, ana: Coach
+    ) -> None:
+        first, second, third = make_weeks(session, ana)
+        ben = make_coach(session, location=session.get_one(Location, ana.location_id), display_name="Ben")
+        helps = {"coach_ids": [ben.id], "now": NOW}
+        classes.assign_assistants(session, slot_id=second.id, scope="one", **helps)
+        page, path = sign_in(account_of(session, ben)), f"/classes/{second.id}/notices"
+        sent = page.post(path, data={"body": PARK}, follow_redirects=True).text
+        assert "Kept. Whoever books reads it with the confirmation." in sent
+        assert [one.author_name for one in notices.of_slots(session, [second.id])[second.id]] == ["Ben"]
+        assert page.post(f"/classes/{first.id}/notices", data={"body": PARK}).status_code == 404
+        refused = page.post(path, data={"body": "All weeks", "scope": "following"})
+        assert (refused.status_code, "Not all classes that follow are yours" in refused.text) == (409, True)
+        assert "All weeks</textarea>" in refused.text
+        api = f"/api/scheduling/classes/{second.id}/notices"
+        said = page.post(api, json={"body": "All weeks", "scope": "following"})
+        assert (said.status_code, said.json()["code"]) == (404, "scheduling.series_not_yours")
+        classes.assign_assistants(session, slot_id=third.id, scope="one", **helps)
+        assert page.post(api, json={"body": "All weeks", "scope": "following"}).status_code == 201
+        assert [one.body for one in notices.of_slots(session, [third.id])[third.id]] == ["All weeks"]
+
+
+class TestAnswer:
+    def test_who_comes_answers_their_own_coach_with_what_they_answer_and_nobody_reads_it_thus_otherwise(
+        self, session: Session, sign_in: SignIn, ana: Coach, slot: Slot
+    ) -> None:
+        mia, ken = comes(session, slot, coach=ana), make_client(session, display_name="Ken Abe", coach=ana)
+        row = write(session, slot, ana)
+        answer = f"/messages?notice={row.id}"
+        page = sign_in(account_of(session, mia))
+        assert f'href="{answer}#write"' in page.get("/bookings").text
+        asked = page.get(answer).text
+        assert f"Your answer goes to {account_of(session, ana).display_name}, your coach." in asked
+        assert "> We meet in the park.\n> Bring a mat.\n" in unescape(asked)
+        other = sign_in(account_of(session, ken)).get(answer).text
+        assert "We meet in the park" not in other
 
 
 class TestPages:

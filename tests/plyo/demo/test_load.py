@@ -159,11 +159,11 @@ class TestContent:
 
     def test_demo_logins_work(self, database: psycopg.Connection) -> None:
         rows = database.execute(
-            "select email, role, password_hash from identity.accounts where email = any(%s)",
-            [[LOGINS["admin"], LOGINS["coach"], LOGINS["customer"]]],
+            "select email, role, password_hash from identity.accounts where email = any(%s)", [[*LOGINS.values()]]
         ).fetchall()
         assert {(row[0], row[1]) for row in rows} == {
             (LOGINS["admin"], "admin"), (LOGINS["coach"], "coach"), (LOGINS["customer"], "customer"),
+            (LOGINS["analyst"], "data"),
         }  # fmt: skip
         assert PasswordHash.recommended().verify(PASSWORD, rows[0][2])
 

@@ -11,6 +11,7 @@ select
     delivery.created_at,
     {{ local_date('delivery.created_at', "coalesce(customer.time_zone, 'UTC')") }} as created_on,
     delivery.sent_at,
-    delivery.delivered_at
+    delivery.delivered_at,
+    delivery.segments
 from {{ ref('stg_engagement__deliveries') }} as delivery
 left join {{ ref('int_customers') }} as customer on delivery.customer_id = customer.customer_id

@@ -17,5 +17,6 @@ select
     cast(attempts as integer) as attempts,
     created_at,
     sent_at,
-    delivered_at
+    delivered_at,
+    cast(segments as integer) as segments
 from {{ latest_rows('engagement__outgoing_emails') }} as latest
