@@ -1,23 +1,12 @@
 """The numbers of a business small enough to know them by heart (`business.sql`), as the marts tell them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import astuple
-from datetime import UTC, date, datetime
+from datetime import date
 from hashlib import md5
 from uuid import UUID
 
 import pytest
-from sqlalchemy import create_engine
-from sqlalchemy.orm import Session
 
-from contracts.metrics import METRICS
 from operational_api.commerce import prices
-from operational_api.commerce.billing.service import payouts
-from operational_api.engagement.service import sms_costs
-from operational_api.engagement.settings import ChannelSettings
-from operational_api.training.service import onboarding
-from tests.dbt_project.lake import NOW, PRICE
 
 
 def who(name: str) -> UUID:
@@ -27,15 +16,6 @@ def who(name: str) -> UUID:
 
 def rows(marts, query: str, *parameters: object) -> list[tuple]:
     return marts.execute(query, list(parameters)).fetchall()
-
-
-@contextmanager
-def reading(url: str) -> Iterator[Session]:
-    """The product's own rows, of which the marts are made."""
-    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
-    with Session(engine) as session:
-        yield session
-    engine.dispose()
 
 
 class TestStages:
@@ -168,25 +148,6 @@ class TestRevenue:
             "receivable": 0, "membership_revenue": -4538, "tax_payable": -862, "stripe_balance": 4754,
             "payment_fees": 106, "refunds": 540,
         }  # fmt: skip
-
-
-class TestPay:
-    def test_what_is_left_to_pay_a_coach_is_what_the_page_of_pay_says(self, marts, business_database):
-        assert rows(
-            marts,
-            "select payout_id, amount_minor, paid_on, reversed_at is not null "
-            "from marts.finance.fct_commission_payouts order by recorded_at",
-        ) == [(who("paid-1"), 1000, date(2026, 6, 2), False), (who("paid-2"), 1200, date(2026, 6, 2), True)]
-        closed, paid = (
-            rows(marts, f"select {one.expression} from marts.{one.relation} where {one.where or 'true'}")[0][0]
-            for one in (METRICS["commission"], METRICS["commission_paid"])
-        )
-        engine = create_engine(business_database.replace("postgresql://", "postgresql+psycopg://"))
-        with Session(engine) as session:
-            [balance] = payouts.balances(session)
-        engine.dispose()
-        assert (balance.coach_id, balance.statement_id) == (who("kim"), who("pay-may"))
-        assert (closed - paid, paid) == (balance.left_minor, 1000) == (1500, 1000)
 
 
 class TestScheduling:
@@ -451,21 +412,6 @@ class TestEngagement:
         columns = {row[0] for row in rows(marts, "describe marts.engagement.fct_deliveries")}
         assert not columns & {"recipient", "context", "dedupe_key", "last_error", "provider_message_id"}
 
-    def test_what_texts_cost_is_what_the_page_of_announcements_says(self, marts, business_database):
-        told = rows(
-            marts,
-            """select message_channel, message_purpose, messages, segments, cost_minor, currency
-            from marts.engagement.fct_message_costs where month = date '2026-06-01' order by all""",
-        )
-        assert told == [
-            ("email", "marketing", 1, None, None, None), ("email", "reminders", 1, None, None, None),
-            ("email", "transactional", 1, None, None, None), ("sms", "reminders", 2, 5, 49, "EUR"),
-        ]  # fmt: skip
-        settings = ChannelSettings(sms_thousand_segments_minor=int(PRICE), sms_currency="EUR")
-        with reading(business_database) as session:
-            page = sms_costs.lately(session, settings, now=datetime.fromisoformat(NOW))
-        assert [(page.messages, page.segments, page.cost_minor, page.currency)] == [row[2:] for row in told[-1:]]
-
     def test_a_step_not_left_for_a_week_is_a_drop(self, marts):
         found = rows(
             marts,
@@ -476,19 +422,6 @@ class TestEngagement:
             ("Eva", "goal", True, False), ("Eva", "screening", True, True), ("Fay", "goal", True, False),
             ("Fay", "screening", False, False),
         ]  # fmt: skip
-
-    def test_the_products_funnel_and_the_mart_agree_on_every_step(self, marts, business_database):  # decision 43
-        with reading(business_database) as session:
-            since, until = datetime(2000, 1, 1, tzinfo=UTC), datetime.fromisoformat(NOW)
-            asked = onboarding.funnel(session, since=since, until=until)
-        told = rows(
-            marts,
-            """select step, count(*), count(*) filter (outcome = 'done'), count(*) filter (outcome = 'skipped'),
-            count(*) filter (is_dropped), 60 * median(minutes_in_step) from marts.engagement.fct_onboarding_steps
-            group by step""",
-        )
-        assert sorted(astuple(one) for one in asked if one.entered) == sorted(told)
-        assert sum(one.dropped for one in asked) == 1
 
 
 class TestQuality:

@@ -34,7 +34,8 @@ from plyo.postgres import PostgresServer
 from tests.conftest import sqlalchemy_url, taken_back
 from tests.fakes.stripe.testing import local_stripe
 from tests.operational_api.conftest import access_token, grant, joined
-from tests.operational_api.deeds import DEEDS, Doers
+from tests.operational_api.deeds import DEEDS
+from tests.operational_api.doers import Doers
 from tests.operational_api.matrix import ROLES_OF
 from tests.operational_api.reach import OBJECTS
 from tests.operational_api.statements import Explained

@@ -22,7 +22,8 @@ from sqlalchemy.orm import Session
 
 from tests.fakes.stripe.testing import local_stripe
 from tests.operational_api.conftest import joined
-from tests.operational_api.deeds import DEEDS, Doers
+from tests.operational_api.deeds import DEEDS
+from tests.operational_api.doers import Doers
 from tests.operational_api.gates import ROUTES_OF
 from tests.operational_api.matrix import ROLES_OF
 from tests.operational_api.reach import OBJECTS

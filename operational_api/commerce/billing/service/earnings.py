@@ -122,13 +122,12 @@ def assist(
         booking_id: Of whom it is known that the class was held: `deliver` was told before.
     """
     held = session.get_one(DeliveredSession, booking_id)
-    day = pay_lines.PayLine(held, None).held_on
     session.execute(
         insert(AssistedClass)
         .values([
             {
                 "id": new_id(), "class_id": class_id, "coach_id": coach_id, "currency": held.currency,
-                "held_on": day, "noted_at": now,
+                "held_on": pay_lines.day_of(held), "noted_at": now,
             }
             for coach_id in coach_ids
         ])

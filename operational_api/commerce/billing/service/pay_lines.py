@@ -26,6 +26,11 @@ HELD_ON = func.coalesce(DeliveredSession.held_on, cast(func.timezone("UTC", Deli
 """The studio's day of a held session, in SQL."""
 
 
+def day_of(held: DeliveredSession) -> date:
+    """The studio's day of a session, as `HELD_ON` has it."""
+    return held.held_on or held.delivered_at.astimezone(UTC).date()
+
+
 @dataclass(frozen=True, slots=True)
 class PayLine:
     """A session that counts; or, with a `correction`, what it counts for less (or more) than it did.
@@ -41,7 +46,7 @@ class PayLine:
     @property
     def held_on(self) -> date:
         """The studio's day of the session."""
-        return self.held.held_on or self.held.delivered_at.astimezone(UTC).date()
+        return day_of(self.held)
 
     @property
     def revenue_minor(self) -> int:
@@ -134,28 +139,14 @@ def closed_classes(session: Session, statement: CommissionStatement) -> list[Cla
 
 
 def _classes(session: Session, which: list[ColumnElement[bool]]) -> list[ClassLine]:
-    """Each with the newest rate that began by its day."""
-    begun = (
-        select(func.max(CommissionRate.valid_from))
-        .where(
-            CommissionRate.coach_id == AssistedClass.coach_id, CommissionRate.currency == AssistedClass.currency,
-            CommissionRate.valid_from <= AssistedClass.held_on,
-        )
-        .correlate(AssistedClass)
-        .scalar_subquery()
-    )  # fmt: skip
-    query = (
-        select(AssistedClass, CommissionRate)
-        .join(
-            CommissionRate,
-            (CommissionRate.coach_id == AssistedClass.coach_id)
-            & (CommissionRate.currency == AssistedClass.currency)
-            & (CommissionRate.valid_from == begun),
-        )
-        .where(*which, CommissionRate.per_class_minor > 0)
-        .order_by(AssistedClass.coach_id, AssistedClass.held_on, AssistedClass.id)
-    )
-    return [ClassLine(*row) for row in session.execute(query).tuples()]
+    assisted = session.scalars(
+        select(AssistedClass).where(*which).order_by(AssistedClass.coach_id, AssistedClass.held_on, AssistedClass.id)
+    ).all()
+    if not assisted:
+        return []
+    known = _Rates(session, {one.coach_id for one in assisted})
+    found = [(one, known.on(one.held_on, one.coach_id, one.currency)) for one in assisted]
+    return [ClassLine(one, rate) for one, rate in found if rate is not None and rate.per_class_minor]
 
 
 def _lines(session: Session, sessions: list[ColumnElement[bool]], changes: list[ColumnElement[bool]]) -> list[PayLine]:
@@ -175,13 +166,22 @@ def _lines(session: Session, sessions: list[ColumnElement[bool]], changes: list[
             CommissionCorrection.id,
         )
     ).all()
-    known: dict[tuple[UUID, str], list[CommissionRate]] = {}
-    for rate in rates(session, {one.coach_id for one in held} | {row[1].coach_id for row in corrected}):
-        known.setdefault((rate.coach_id, rate.currency), []).append(rate)
-    found = [PayLine(one, _rate_of(one, known)) for one in held]
-    return found + [PayLine(one, _rate_of(one, known), row) for row, one in corrected]
+    known = _Rates(session, {one.coach_id for one in held} | {row[1].coach_id for row in corrected})
+    found = [PayLine(one, known.of(one)) for one in held]
+    return found + [PayLine(one, known.of(one), row) for row, one in corrected]
 
 
-def _rate_of(held: DeliveredSession, known: dict[tuple[UUID, str], list[CommissionRate]]) -> CommissionRate | None:
-    day = PayLine(held, None).held_on
-    return next((rate for rate in known.get((held.coach_id, held.currency), []) if rate.valid_from <= day), None)
+class _Rates:
+    """Rates of coaches, asked for together: the one of a day is the newest that began by then."""
+
+    def __init__(self, session: Session, coach_ids: set[UUID]) -> None:
+        self._known: dict[tuple[UUID, str], list[CommissionRate]] = {}
+        for rate in rates(session, coach_ids):
+            self._known.setdefault((rate.coach_id, rate.currency), []).append(rate)
+
+    def on(self, day: date, coach_id: UUID, currency: str) -> CommissionRate | None:
+        newest_first = self._known.get((coach_id, currency), [])
+        return next((rate for rate in newest_first if rate.valid_from <= day), None)
+
+    def of(self, held: DeliveredSession) -> CommissionRate | None:
+        return self.on(day_of(held), held.coach_id, held.currency)
