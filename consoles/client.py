@@ -5,7 +5,7 @@ Every call carries that person's token, so the servers decide what they may see 
 
 import json
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from threading import Lock
@@ -20,6 +20,8 @@ from contracts.metrics import Better, Unit
 
 _MOST_KNOWN = 64
 """Answers that one connection keeps, to be told that they are still right."""
+_LARGEST_KNOWN = 4 << 20
+"""Bytes of an answer beyond which it is not kept."""
 ARROW = "application/vnd.apache.arrow.stream"
 
 
@@ -110,7 +112,7 @@ class Plyo:
         headers = {"Authorization": f"Bearer {token}"}
         self._api = httpx.Client(base_url=api_url, headers=headers, timeout=15, transport=transport)
         self._analytics = httpx.Client(base_url=analytics_url, headers=headers, timeout=30, transport=transport)
-        self._known: OrderedDict[str, tuple[str, dict[str, Any]]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[str, Any]] = OrderedDict()
         self._lock = Lock()  # a screen asks several things at a time
 
     def metric(
@@ -137,23 +139,32 @@ class Plyo:
         return self.answer(name, self._unless_known(f"/api/analytics/metrics/{name}", _present(told)))
 
     def _unless_known(self, path: str, params: dict[str, str]) -> dict[str, Any]:
+        body, answer = self._known_or(path, params, {}, lambda told: told.json())
+        if answer.status_code == httpx.codes.NOT_MODIFIED:
+            return body | {"freshness": json.loads(answer.headers["X-Plyo-Freshness"])}
+        return body
+
+    def _known_or(
+        self, path: str, params: dict[str, str], headers: dict[str, str], read: Callable[[httpx.Response], Any]
+    ) -> tuple[Any, httpx.Response]:
+        """What an answer reads as, and the answer. What is known already is not sent again, nor read again."""
         key = f"{path}?{sorted(params.items())}"
-        tag, body = self._known.get(key, ("", {}))
-        answer = self._send(
-            self._analytics, "GET", path, params=params, headers={"If-None-Match": tag} if tag else {}
-        )  # fmt: skip
+        tag, found = self._known.get(key, ("", None))
+        if tag:
+            headers = headers | {"If-None-Match": tag}
+        answer = self._send(self._analytics, "GET", path, params=params, headers=headers)
         if answer.status_code == httpx.codes.NOT_MODIFIED:
             with self._lock:
                 if key in self._known:
                     self._known.move_to_end(key)
-            return body | {"freshness": json.loads(answer.headers["X-Plyo-Freshness"])}
-        found: dict[str, Any] = answer.json()
-        if tag := answer.headers.get("ETag", ""):
+            return found, answer
+        found = read(answer)
+        if (tag := answer.headers.get("ETag", "")) and len(answer.content) <= _LARGEST_KNOWN:
             with self._lock:
                 self._known[key] = (tag, found)
                 while len(self._known) > _MOST_KNOWN:
                     self._known.popitem(last=False)
-        return found
+        return found, answer
 
     @staticmethod
     def answer(name: str, found: dict[str, Any]) -> MetricAnswer:
@@ -184,17 +195,16 @@ class Plyo:
         return items
 
     def dataset(self, name: str, **filters: object) -> pl.DataFrame:
-        """Rows of a dataset as the server allows this person to see them, over Arrow."""
-        answer = self._send(
-            self._analytics,
-            "GET",
-            f"/api/analytics/datasets/{name}",
-            params=_present(filters),
-            headers={"Accept": ARROW},
-        )
-        with pa.ipc.open_stream(answer.content) as stream:
-            frame = pl.from_arrow(stream.read_all())
-        assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table, never a column
+        """Rows of a dataset as the server allows this person to see them, over Arrow; unchanged, they are not sent."""
+
+        def read(answer: httpx.Response) -> pl.DataFrame:
+            with pa.ipc.open_stream(answer.content) as stream:
+                frame = pl.from_arrow(stream.read_all())
+            assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table, never a column
+            return frame
+
+        frame: pl.DataFrame
+        frame, _ = self._known_or(f"/api/analytics/datasets/{name}", _present(filters), {"Accept": ARROW}, read)
         return frame
 
     def rows(self, name: str, *, limit: int, **filters: object) -> pl.DataFrame:

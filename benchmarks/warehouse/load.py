@@ -26,12 +26,13 @@ class Took:
 class Client:
     """One who asks over a connection that stays open."""
 
-    def __init__(self, port: int, token: str = "") -> None:
+    def __init__(self, port: int, token: str = "", accept: str = "application/json") -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._told = (
-            f"HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nAccept-Encoding: gzip, deflate\r\n"
-        )  # fmt: skip
+            f"HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nAccept: {accept}\r\n"
+            "Accept-Encoding: gzip, deflate\r\n"
+        )
         self._space = bytearray(_PIECE)
         self._view = memoryview(self._space)
         self._got, self._missing, self.status = 0, -1, 0

@@ -1,4 +1,8 @@
-"""The twenty questions that screens ask, by sixteen clients at once: over HTTP, bare in DuckDB, and on PostgreSQL."""
+"""The twenty questions that screens ask, by sixteen clients at once: over HTTP, bare in DuckDB, and on PostgreSQL.
+
+Each is asked as its screen asks it: numbers as JSON, rows as Arrow and no more of them than are drawn, an admin's by an
+admin, a coach's by the coach who has the most clients.
+"""
 
 import json
 import os
@@ -7,15 +11,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
@@ -34,39 +41,53 @@ METRICS = (
     "mrr", "active_members", "attrition", "member_retention", "arpm", "net_member_movement", "net_revenue",
     "no_show_rate", "late_cancel_rate", "utilisation", "fill_rate", "adherence",
 )  # fmt: skip
-DATASETS = (
-    "stages_daily", "mrr_daily", "mrr_movements", "payments_daily", "cohort_retention", "coach_utilisation",
-    "coach_clients", "automation_effects",
-)  # fmt: skip
+DATASETS = ("mrr_daily", "mrr_movements", "payments_daily", "cohort_retention", "automation_effects")
+DRAWN_DAYS = {"stages_daily": 365, "coach_utilisation": 56}
+"""Of datasets of which a screen draws the last days: how many."""
 OF_A_CLIENT = ("client_training_days", "client_progress", "client_workouts", "client_wearables", "client_activities")
-_PAGE = 1000
+ARROW = "application/vnd.apache.arrow.stream"
+_MOST_ROWS = 9_999
 
 
 @dataclass(frozen=True)
 class Question:
-    """A path that is answered, and the SQL that its answer names as its own."""
+    """A path that is answered, the SQL that its answer names as its own, and who asks."""
 
     path: str
     sql: str
+    asker: "Asker"
 
     def anew(self, number: int) -> str:
-        """The same question so that nobody has asked it before: until another far day, or of a row fewer a page."""
+        """The same question so that nobody has asked it before: until another far day, or of a row fewer at most."""
         if "/metrics/" in self.path:
             return f"{self.path}to=2{100 + number % 800:03d}-01-01"
-        return f"{self.path}limit={_PAGE - 1 - number % 500}"
+        return f"{self.path}limit={_MOST_ROWS - number % 500}"
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asks, and what they read."""
+
+    role: str
+    account_id: str = ""
+    accept: str = "application/json"
 
 
 @contextmanager
-def served(business: Business, folder: Path, manifest: Path) -> Iterator[tuple[int, int, list[str]]]:
-    """The analytics service in a process of its own, with its store: its port and pid, and sixteen admins' tokens."""
+def served(business: Business, folder: Path, manifest: Path) -> Iterator[tuple[int, Callable[[Asker], list[Client]]]]:
+    """The analytics service in a process of its own, with its store: its pid, and sixteen clients for anybody.
+
+    Sixteen admins are sixteen people, a coach has sixteen sessions.
+    """
     key, port = RSAKey.generate_key(2048), free_port()
     key.ensure_kid()
     keys = folder / "jwks.json"
     keys.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
 
-    def token() -> str:
+    def token(asker: Asker) -> str:
         claims = {
-            "iss": ISSUER, "aud": "plyo-analytics", "sub": str(new_id()), "role": "admin", "client_id": "benchmark",
+            "iss": ISSUER, "aud": "plyo-analytics", "sub": asker.account_id or str(new_id()), "role": asker.role,
+            "client_id": "benchmark",
             "sid": str(new_id()), "gid": str(new_id()), "iat": int(time.time()), "exp": int(time.time()) + 7200,
         }  # fmt: skip
         return jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": key.kid}, claims, key)
@@ -82,7 +103,7 @@ def served(business: Business, folder: Path, manifest: Path) -> Iterator[tuple[i
         }  # fmt: skip
         command = [sys.executable, "-m", "benchmarks.warehouse.server", str(port)]
         process = ends.enter_context(_process(command, port, log=log, env=known))
-        yield port, process.pid, [token() for _ in range(CLIENTS)]
+        yield process.pid, lambda asker: [Client(port, token(asker), asker.accept) for _ in range(CLIENTS)]
 
 
 @contextmanager
@@ -101,23 +122,45 @@ def _process(command: list[str], port: int, **options: Any) -> Iterator["subproc
         process.wait()
 
 
-def twenty(client: Client, customer: str) -> list[Question]:
+def twenty(clients: Callable[[Asker], Sequence[Client]], coach: str, customer: str) -> list[Question]:
     """The first twenty questions that are answered."""
-    paths = [f"/api/analytics/datasets/{name}?" for name in DATASETS]
-    paths += [f"/api/analytics/datasets/{name}?customer_id={customer}&" for name in OF_A_CLIENT]
-    paths += [f"/api/analytics/metrics/{name}?" for name in METRICS]
+    admin, reader, trainer = Asker("admin"), Asker("admin", accept=ARROW), Asker("coach", coach, ARROW)
+    today = datetime.now(UTC).date()
+    paths = [(f"/api/analytics/datasets/{name}?", reader) for name in DATASETS]
+    paths += [
+        (f"/api/analytics/datasets/{name}?from={today - timedelta(days)}&", reader) for name, days in DRAWN_DAYS.items()
+    ]
+    paths.append(("/api/analytics/datasets/coach_clients?", trainer))
+    paths += [(f"/api/analytics/datasets/{name}?customer_id={customer}&", trainer) for name in OF_A_CLIENT]
+    paths += [(f"/api/analytics/metrics/{name}?", admin) for name in METRICS]
     found: list[Question] = []
-    for path in paths:
-        status, _, body = client.ask(path)
+    for path, asker in paths:
+        status, _, body = clients(asker)[0].ask(path)
         if status == 200 and len(found) < 20:
-            found.append(Question(path, json.loads(body)["sql"]))
+            found.append(Question(path, _sql(body, asker), asker))
     return found
+
+
+def _sql(body: bytes, asker: Asker) -> str:
+    if asker.accept == ARROW:
+        with pa.ipc.open_stream(body) as stream:
+            return str((stream.schema.metadata or {})[b"plyo.sql"].decode())
+    return str(json.loads(body)["sql"])
 
 
 def p95(times: Sequence[float]) -> float:
     return quantiles(times, n=20)[-1]
 
 
+_BUSIEST = """
+    select coach_id, customer_id
+    from marts.core.dim_customers as customer
+    inner join (select coach_id, count(*) as clients from marts.core.dim_customers group by all) using (coach_id)
+    inner join (select customer_id, count(*) as workouts from marts.training.fct_workouts group by all)
+        using (customer_id)
+    order by clients desc, coach_id, workouts desc
+"""
+"""The coach with the most clients, and the client of theirs with the most workouts."""
 KINDS = ("unchanged", "known")
 ROUNDS, _IN_A_ROW = 4, 2
 
@@ -156,19 +199,20 @@ def measure(business: Business, folder: Path, manifest: Path) -> dict[str, Any]:
     `postgres`: the same SQL on the `postgres` target, which must give the same rows.
     """
     with warehouse.reading(business.cdc) as lake:
-        busiest = "select customer_id from marts.training.fct_workouts group by 1 order by count(*) desc"
-        row = lake.execute(busiest).fetchone()
+        row = lake.execute(_BUSIEST).fetchone()
+        coach, customer = (str(one) for one in row or ("", ""))
     found: list[Asked] = []
     client_cpu = 0.0
     with (
-        served(business, folder, manifest) as (port, pid, tokens), _floor(folder) as (floor_port, floor_pid),
+        served(business, folder, manifest) as (pid, clients_of), _floor(folder) as (floor_port, floor_pid),
         warehouse.reading(business.cdc) as lake,
     ):  # fmt: skip
-        clients = [Client(port, token) for token in tokens]
-        idle = [Client(floor_port) for _ in clients]
-        cursors = [lake.cursor() for _ in clients]
-        asked = twenty(clients[0], str(row[0] if row else ""))
+        known = cache(clients_of)
+        idle = [Client(floor_port) for _ in range(CLIENTS)]
+        cursors = [lake.cursor() for _ in idle]
+        asked = twenty(known, coach, customer)
         for question in asked:
+            clients = known(question.asker)
             for client in [*clients, *clients]:  # an answer is packed once it was told again
                 _warm(client, question.path)
             tags, size, sent = zip(*(_warm(client, question.path) for client in clients), strict=True)

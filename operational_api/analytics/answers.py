@@ -1,4 +1,4 @@
-"""Numbers and rows as HTTP answers: JSON that may be told again, tags, files that begin once there is a first piece.
+"""Numbers and rows as HTTP answers: what may be told again, tags, files that begin once there is a first piece.
 
 Which paths there are is `router`'s to say; what is asked for, and who may see it, is decided in what is called here.
 """
@@ -6,6 +6,7 @@ Which paths there are is `router`'s to say; what is asked for, and who may see i
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,9 @@ from operational_api.analytics.retold import LARGE_BYTES, Personal, Question, Re
 from operational_api.core import http
 from operational_api.core.principal import Principal
 
+_TOLD_AGAIN = ("json", "arrow")
+"""Forms whose answers are kept as they were written: what screens ask for."""
+
 
 def newest(request: Request, lake: Lake) -> int:
     """The newest snapshot, as the request's turn has heard it."""
@@ -44,7 +48,7 @@ class Reading:
     """How rows are asked for, whichever they are.
 
     Attributes:
-        page: Of JSON; None for a file.
+        page: Of JSON; of a file its first rows, and None where all of them are asked for.
         then: The moment and snapshot that they are read at, where that is not the newest.
         at: The snapshot.
         as_of: As it was asked for.
@@ -77,8 +81,10 @@ def rows(
     consents = shown(request)
     now = at if then is None else newest(request, lake)
     query = datasets.asked(lake, principal, dataset, given, now, consents, page, is_past=at != now)
+    if form != "json" and page is not None:
+        query = datasets.without_lookahead(query, page)
     freshness = clock.of(
-        dataset.relations, snapshot_id=at, now=then[0] if then and page is None else datetime.now(UTC),
+        dataset.relations, snapshot_id=at, now=then[0] if then and form != "json" else datetime.now(UTC),
         is_past=as_of is not None,
     )  # fmt: skip
     person = given.get("customer_id", principal.account_id) if dataset.subject == "client" else None
@@ -88,23 +94,31 @@ def rows(
         tag = tags.of(dataset, form, key, heard, as_of, freshness.state)
     headers = tags.headers(freshness, tag, is_personal=dataset.subject != "business")
     about = f"dataset {dataset.name}"
-    question = question_of(request) if then is None and form == "json" else None
+    question = question_of(request) if then is None and form in _TOLD_AGAIN else None
     if tag is not None and tags.is_known(request, tag):
         seen(request, principal, about, {UUID(str(person))} if person else ())
-        retold.keep(question, principal, key, told_of(request, None, headers, tag, dataset.relations, freshness))
+        retold.keep(question, principal, key, told_of(request, Written(), headers, tag, dataset.relations, freshness))
         return tags.unchanged(headers)
+    if (known := retold.find(question, principal, key)) and known.state == freshness.state:
+        return as_told(request, known, freshness, headers)
     if form != "json":
         sql = lake.sql_of(query, snapshot_id=at)
         pieces = _noted(request, principal, dataset, given,
                         datasets.batches(lake, principal, dataset, query, at, consents))  # fmt: skip
+        if form in _TOLD_AGAIN:
+            first, second = next(pieces), next(pieces, None)
+            if second is None:
+                written = Written.as_arrow(first, {"plyo.sql": sql})
+                answered = told_of(request, written, headers, tag, dataset.relations, freshness)
+                retold.keep(question, principal, key, answered)
+                return as_told(request, answered, freshness, headers)
+            pieces = chain((first, second), pieces)
         file = formats.FORMATS[form]
         if form != "arrow":
             headers["Content-Disposition"] = f'attachment; filename="{dataset.name}.{file.extension}"'
         written = file.write(pieces, {"plyo.sql": sql, "plyo.freshness": headers[tags.FRESHNESS]})
         return StreamingResponse(_begun(written), media_type=file.media_type, headers=headers)
     assert page is not None  # noqa: S101 - of JSON
-    if (known := retold.find(question, principal, key)) and known.state == freshness.state:
-        return as_json(request, known, freshness, headers)
     answer = lake.ask(query, snapshot_id=at)
     is_more = answer.table.num_rows > page.limit
     table = answer.table.slice(0, page.limit)
@@ -116,9 +130,9 @@ def rows(
         "snapshot_id": at, "relations": list(dataset.relations),
         "sql": lake.sql_of(datasets.without_lookahead(query, page), snapshot_id=at),
     } | (behind() if behind else {})  # fmt: skip
-    answered = told_of(request, body, headers, tag, dataset.relations, freshness)
+    answered = told_of(request, Written.as_json(body), headers, tag, dataset.relations, freshness)
     retold.keep(question, principal, key, answered)
-    return as_json(request, answered, freshness, headers)
+    return as_told(request, answered, freshness, headers)
 
 
 def _noted(
@@ -144,37 +158,60 @@ def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
     return all_of_them()
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An answer but for its freshness. Without a body its tag alone is told.
+
+    Attributes:
+        schema: What an Arrow stream begins with; None of JSON.
+    """
+
+    body: bytes | None = None
+    media_type: str = "application/json"
+    schema: pa.Schema | None = None
+
+    @classmethod
+    def as_json(cls, body: dict[str, Any]) -> "Written":
+        """A document; what has this body tells its freshness first."""
+        return cls(formats.members(body))
+
+    @classmethod
+    def as_arrow(cls, table: pa.Table, about: dict[str, str]) -> "Written":
+        """A whole stream; `about` goes with its schema, as the freshness does."""
+        schema = table.schema.with_metadata((table.schema.metadata or {}) | about)
+        return cls(formats.arrow_rest(table), formats.FORMATS["arrow"].media_type, schema)
+
+
 def told_of(
-    request: Request, body: dict[str, Any] | None, headers: dict[str, str], tag: str | None,
-    relations: tuple[str, ...], freshness: Freshness,
+    request: Request, written: Written, headers: dict[str, str], tag: str | None, relations: tuple[str, ...],
+    freshness: Freshness,
 ) -> Told:  # fmt: skip
     """The answer but for its freshness, which is added each time that it is told.
 
     Args:
-        body: None where its tag alone is told.
         tag: Made of all that it depends on; None where only what is written tells that.
     """
-    written = None if body is None else formats.members(body)
-    tag = tag or tags.of(written, freshness.state)
+    tag = tag or tags.of(written.body, freshness.state)
     headers = headers | {"ETag": tag}
     same = MutableHeaders({name: value for name, value in headers.items() if name != tags.FRESHNESS})
-    same["Content-Type"] = "application/json"
+    same["Content-Type"] = written.media_type
     http.guard(same, request.url.path)
     return Told(
-        written, same.raw, tag, relations, freshness.snapshot_id, freshness.state,
-        Personal.of(request),
+        written.body, same.raw, tag, relations, freshness.snapshot_id, freshness.state, Personal.of(request),
+        schema=written.schema,
     )  # fmt: skip
 
 
-def as_json(request: Request, told: Told, freshness: Freshness, headers: dict[str, str]) -> Response:
+def as_told(request: Request, told: Told, freshness: Freshness, headers: dict[str, str]) -> Response:
     """The answer with how fresh it is now, or that it is the one that the reader has."""
     headers = headers | {"ETag": told.tag}
     if tags.is_known(request, told.tag):
         return tags.unchanged(headers)
     rest = told.rest
+    headers["Content-Type"] = next(value.decode() for name, value in told.headers if name == b"content-type")
     if len(rest) > LARGE_BYTES:
         return _InTwo(told.begun(freshness), rest, headers)
-    return Response(told.begun(freshness) + rest, media_type="application/json", headers=headers)
+    return Response(told.begun(freshness) + rest, headers=headers)
 
 
 class _InTwo(Response):
@@ -182,7 +219,7 @@ class _InTwo(Response):
 
     def __init__(self, begun: bytes, rest: bytes, headers: dict[str, str]) -> None:
         length = {"Content-Length": str(len(begun) + len(rest))}
-        super().__init__(begun, headers=headers | length, media_type="application/json")
+        super().__init__(begun, headers=headers | length)
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's

@@ -19,6 +19,7 @@ _FORMULA = r"^[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
 
 _SPACE, _QUOTE, _BACKSLASH = b' "\\'
 """JSON has no character below the first in a text as it is, nor one of the others."""
+_END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 _UTC = ("UTC", "Etc/UTC")
 """What DuckDB calls the zone that each of its connections here is in; the second of what it holds itself."""
 
@@ -46,6 +47,17 @@ class _Sink(io.RawIOBase):
 def arrow(pieces: Pieces, about: dict[str, str]) -> Iterator[bytes]:
     """An Arrow IPC stream; `about` becomes metadata of its schema."""
     yield from _written(pieces, lambda sink, schema: pa.ipc.new_stream(sink, schema), about)
+
+
+def arrow_begun(schema: pa.Schema, about: Mapping[str, str]) -> bytes:
+    """The beginning of an Arrow IPC stream; `about` becomes metadata of the schema, with what it has already."""
+    told = {name.encode(): value.encode() for name, value in about.items()}
+    return bytes(schema.with_metadata((schema.metadata or {}) | told).serialize())
+
+
+def arrow_rest(table: pa.Table) -> bytes:
+    """An Arrow IPC stream of a table from behind its schema."""
+    return b"".join([*(batch.serialize() for batch in table.to_batches()), _END_OF_STREAM])
 
 
 def parquet(pieces: Pieces, about: dict[str, str]) -> Iterator[bytes]:

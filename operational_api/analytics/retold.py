@@ -10,9 +10,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+import pyarrow as pa
 from fastapi import Request
 
-from operational_api.analytics import tags
+from operational_api.analytics import formats, tags
 from operational_api.analytics.freshness import Freshness
 from operational_api.analytics.packed import SMALL_BYTES, Packed
 from operational_api.analytics.remembered import Remembered
@@ -57,7 +58,7 @@ class Personal:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An answer in JSON but for its freshness, which is the first thing in it.
+    """An answer in JSON, or as an Arrow stream, but for its freshness, which is at its beginning.
 
     Attributes:
         body: From behind the freshness; None where it is packed. Where nobody has written it here it is neither, and
@@ -65,6 +66,7 @@ class Told:
         headers: Those that stay the same, as ASGI has them.
         personal: Of whom it tells; what they let others see must be the same when it is told again.
         packed: `body`, a tenth as large, once it was told again to somebody who reads that.
+        schema: Of an Arrow stream, which begins with it; None of JSON.
     """
 
     body: bytes | None
@@ -75,6 +77,7 @@ class Told:
     state: str
     personal: Personal
     packed: Packed | None = None
+    schema: pa.Schema | None = None
 
     @property
     def is_written(self) -> bool:
@@ -87,9 +90,10 @@ class Told:
             return self.packed.unpacked()
         return self.body or b""
 
-    @staticmethod
-    def begun(freshness: Freshness) -> bytes:
+    def begun(self, freshness: Freshness) -> bytes:
         """What stands before `body`."""
+        if self.schema is not None:
+            return formats.arrow_begun(self.schema, {"plyo.freshness": tags.text_of(freshness)})
         return b'{"freshness":' + tags.bytes_of(freshness) + b","
 
 

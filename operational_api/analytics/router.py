@@ -48,7 +48,10 @@ CurrentRetold = Annotated[Retold, Depends(_retold)]
 Period = Annotated[str | None, Query(description="`last_30_days`, `this_month`…: instead of from and to")]
 Zone = Annotated[str | None, Query(description="IANA zone in which the period is meant")]
 AsOf = Annotated[str | None, Query(description="date, instant or snapshot id")]
-Rows = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="rows of a page of JSON")]
+Rows = Annotated[
+    int | None,
+    Query(ge=1, le=LARGEST_PAGE, description=f"rows of a page of JSON ({PAGE_ROWS}), or the first of a file (all)"),
+]
 Cursor = Annotated[str | None, Query(max_length=2000, description="`next` of the page before")]
 Form = Annotated[Literal["json", "arrow", "csv", "parquet"] | None, Query(alias="format")]
 Accepted = Annotated[str, Header()]
@@ -103,11 +106,11 @@ def get_metric(
     question = answers.question_of(request) if then is None else None
     if tags.is_known(request, tag):
         retold.keep(question, principal, key, answers.told_of(
-            request, None, headers, tag, (metric.relation,), freshness
+            request, answers.Written(), headers, tag, (metric.relation,), freshness
         ))  # fmt: skip
         return tags.unchanged(headers)
     if (known_body := retold.find(question, principal, key)) and known_body.state == freshness.state:
-        return answers.as_json(request, known_body, freshness, headers)
+        return answers.as_told(request, known_body, freshness, headers)
     answer = lake.ask(query, snapshot_id=at)
     body = metrics.described(known) | {
         "grain": asked.grain or metric.grains[0], "points": formats.rows(answer.table),
@@ -119,9 +122,9 @@ def get_metric(
         body["restated"] = [] if at == newest and known == metric else restatements.found(
             lake, principal, metric, asked, then=at, now=newest, told_at=then[0]
         )  # fmt: skip
-    told = answers.told_of(request, body, headers, tag, (metric.relation,), freshness)
+    told = answers.told_of(request, answers.Written.as_json(body), headers, tag, (metric.relation,), freshness)
     retold.keep(question, principal, key, told)
-    return answers.as_json(request, told, freshness, headers)
+    return answers.as_told(request, told, freshness, headers)
 
 
 @router.get("/metrics/{name}/restatements", dependencies=[Allowed("analytics.read_metrics")])
@@ -164,7 +167,7 @@ def get_metric_rows(
     period: Period = None,
     zone: Zone = None,
     as_of: AsOf = None,
-    limit: Rows = PAGE_ROWS,
+    limit: Rows = None,
     cursor: Cursor = None,
     chosen: Form = None,
     accept: Accepted = "application/json",
@@ -176,7 +179,7 @@ def get_metric_rows(
     """
     metric = metrics.metric(name)
     form = formats.asked_for(chosen, accept)
-    only(request, (*ASKED, "as_of", "format", *(("limit", "cursor") if form == "json" else ())))
+    only(request, (*ASKED, "as_of", "format", "limit", *(("cursor",) if form == "json" else ())))
     metrics.require_shown(principal, metric, asked, shown(request))
     told_at = known_at(lake, as_of)
     whole = asking_for.period_of(request, asked, period, zone, told_at[0] if told_at else datetime.now(UTC))
@@ -186,7 +189,7 @@ def get_metric_rows(
     if told_at is not None:
         metrics.require_own(lake, principal, metric, asked, newest=answers.newest(request, lake))
     found = behind.a_number(principal, known, asked, whole)
-    page = datasets.page_of(found.dataset, limit, cursor) if form == "json" else None
+    page = datasets.page_of(found.dataset, limit or PAGE_ROWS, cursor) if limit or form == "json" else None
     then = known_at(lake, str(page.snapshot_id)) if page and page.snapshot_id is not None else told_at
     at = then[1] if then else answers.newest(request, lake)
     return answers.rows(
@@ -225,7 +228,7 @@ def get_dataset(
     since: Annotated[date | None, Query(alias="from")] = None,
     until: Annotated[date | None, Query(alias="to")] = None,
     as_of: AsOf = None,
-    limit: Rows = PAGE_ROWS,
+    limit: Rows = None,
     cursor: Cursor = None,
     chosen: Form = None,
     accept: Accepted = "application/json",
@@ -233,13 +236,13 @@ def get_dataset(
     """A dataset's rows: pages of JSON, or all of them as an Arrow stream, CSV or Parquet (`format`, or `Accept`)."""
     dataset = datasets.dataset(name)
     form = formats.asked_for(chosen, accept)
-    only(request, (*dataset.parameters, "as_of", "format", *(("limit", "cursor") if form == "json" else ())))
+    only(request, (*dataset.parameters, "as_of", "format", "limit", *(("cursor",) if form == "json" else ())))
     told: dict[str, Value | None] = {
         "customer_id": customer_id, "coach_id": coach_id, "location_id": location_id, "exercise_id": exercise_id,
         "currency": currency, "from": since, "to": until,
     }  # fmt: skip
     given = {key: value for key, value in told.items() if value is not None}
-    page = datasets.page_of(dataset, limit, cursor) if form == "json" else None
+    page = datasets.page_of(dataset, limit or PAGE_ROWS, cursor) if limit or form == "json" else None
     then = known_at(lake, str(page.snapshot_id) if page and page.snapshot_id is not None else as_of)
     at = then[1] if then else answers.newest(request, lake)
     return answers.rows(

@@ -238,7 +238,14 @@ class TestPages:
         assert table.value["Risk %"].to_list() == [50.0, 60.0, 70.0]
 
     def test_coaches(self, server: PlyoServer) -> None:
-        assert "Coach utilisation" in words(coaches.page(server.client()))
+        told = {"Cara Coach": 0.7, "Ben Mentor": 0.4667}
+        items = [{"coach": name, "value": share} for name, share in told.items()]
+        server.answers["api/analytics/metrics/utilisation"]["total"]["items"] = items
+        page = coaches.page(server.client())
+        assert "Coach utilisation" in words(page)
+        (table,) = page.select(pn.widgets.Tabulator)
+        shown = table.value.set_index("coach_name")["utilisation"]
+        assert list(shown.items()) == [("Cara Coach", 70.0), ("Ben Mentor", 46.7)]
 
     def test_connectors_tell_how_they_fare(self, server: PlyoServer) -> None:
         page = connectors.page(server.client())

@@ -1,5 +1,7 @@
 """Coaches: how much of their time is sold, and who has room."""
 
+from datetime import timedelta
+
 import panel as pn
 import polars as pl
 
@@ -16,24 +18,25 @@ def page(plyo: Plyo) -> pn.viewable.Viewable:
 
 
 def _page(plyo: Plyo) -> pn.viewable.Viewable:
-    weeks = plyo.dataset("coach_utilisation").sort("week_starts_on")
-    if weeks.is_empty():
+    team = plyo.metric("utilisation", grain="week").points.drop_nulls("value")
+    if team.is_empty():
         return nothing("No coach has worked a week yet.")
-    name = "coach_name" if "coach_name" in weeks.columns else "coach_id"
-    weeks = weeks.with_columns(pl.col(name).cast(pl.String))
-    team = (
-        weeks.group_by("week_starts_on", maintain_order=True)
-        .agg(pl.col("delivered_hours").sum(), pl.col("available_hours").sum())
-        .with_columns((pl.col("delivered_hours") / pl.col("available_hours")).alias("utilisation"))
-    )
-    recent = weeks.filter(pl.col("week_starts_on") >= weeks["week_starts_on"].max() - pl.duration(weeks=8))
-    by_coach = (
-        recent.group_by(name)
+    last = team["at"].max()
+    since = last - timedelta(weeks=8)
+    hours = (
+        plyo.dataset("coach_utilisation", **{"from": since})
+        .with_columns(pl.col("coach_id").cast(pl.String))
+        .group_by("coach_id", "coach_name")
         .agg(pl.col("delivered_hours", "available_hours", "sessions_delivered", "no_shows").sum())
-        .with_columns((pl.col("delivered_hours") / pl.col("available_hours")).alias("utilisation"))
-        .sort("utilisation", descending=True)
     )
-    figure = charts.lines(team, x="week_starts_on", series={"utilisation": "all coaches"}, y_format=".0%")
+    told = plyo.metric("utilisation", grain=None, since=since, until=last + timedelta(days=6), by=["coach"]).total
+    shares = told.select(pl.col("coach").cast(pl.String).alias("coach_id"), pl.col("value").alias("utilisation"))
+    by_coach = (
+        hours.join(shares, "coach_id", how="left")
+        .select("coach_name", pl.exclude("coach_id", "coach_name"))
+        .sort("utilisation", descending=True, nulls_last=True)
+    )
+    figure = charts.lines(team, x="at", series={"value": "all coaches"}, y_format=".0%")
     figure.add_hrect(
         y0=0.65, y1=0.70, fillcolor="#14713f", opacity=0.12, line_width=0, annotation_text="target 65–70 %"
     )
@@ -46,7 +49,7 @@ def _page(plyo: Plyo) -> pn.viewable.Viewable:
         page_size=15,
         pagination="local",
         titles={
-            name: "Coach",
+            "coach_name": "Coach",
             "delivered_hours": "Delivered h",
             "available_hours": "Available h",
             "no_shows": "No-shows",

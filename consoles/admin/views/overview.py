@@ -143,9 +143,9 @@ class Overview(pn.viewable.Viewer):
         return guarded(self._stages)
 
     def _stages(self) -> pn.viewable.Viewable:
-        frame = self._plyo.dataset("stages_daily", as_of=self.as_of).sort("day")
         since = months_back(self.months, self.as_of)
-        frame = frame.filter((frame["day"] >= since) & ~frame["stage"].is_in(["lead", "churned"]))
+        frame = self._plyo.dataset("stages_daily", as_of=self.as_of, **{"from": since}).sort("day")
+        frame = frame.filter(~frame["stage"].is_in(["lead", "churned"]))
         if frame.is_empty():
             return nothing("Nobody was a customer in these months.")
         frame = frame.with_columns(frame["stage"].str.replace("_", " "))

@@ -1,5 +1,6 @@
 """Datasets: Arrow and JSON, whose rows they hold, and what each role is refused."""
 
+import csv
 import json
 from datetime import UTC, datetime
 from uuid import UUID
@@ -55,6 +56,14 @@ class TestFormats:
         rows = admin.get("/api/analytics/datasets/mrr_daily?currency=EUR&from=2026-08-02&to=2026-08-03").json()["items"]
         assert [(row["day"], row["currency"]) for row in rows] == [("2026-08-02", "EUR"), ("2026-08-03", "EUR")]
         assert admin.get(f"{path('client_progress')}&exercise_id=2").json()["items"] == []
+
+    def test_a_file_of_the_first_rows_has_those_that_a_page_has(self, admin):
+        page = admin.get("/api/analytics/datasets/mrr_daily?limit=2").json()
+        file = admin.get("/api/analytics/datasets/mrr_daily?limit=2&format=csv").text
+        assert page["next"]
+        assert [(row["day"], row["currency"]) for row in csv.DictReader(file.splitlines())] == [
+            (row["day"], row["currency"]) for row in page["items"]
+        ]
 
 
 class TestThen:

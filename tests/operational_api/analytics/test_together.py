@@ -17,6 +17,7 @@ from uuid import UUID
 
 import httpx
 import psycopg
+import pyarrow as pa
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -25,7 +26,7 @@ from pydantic import SecretStr
 
 from contracts import warehouse
 from contracts.ids import new_id
-from operational_api.analytics import answers, retold, together
+from operational_api.analytics import answers, formats, retold, together
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.packed import Packed
 from operational_api.analytics.retold import Question
@@ -101,6 +102,31 @@ class TestToldAgain:
         assert ages[1] >= ages[0]
         same = set(first.headers) - {"x-plyo-freshness", "x-trace-id", "ratelimit", "content-length"}
         assert {name: first.headers[name] for name in same} == {name: again.headers.get(name) for name in same}
+        app.state.lake.close()
+
+    @pytest.mark.parametrize("name", ["coach_clients?", f"client_wearables?customer_id={MIA}&", "mrr_daily?"])
+    def test_rows_as_arrow_are_the_same_with_how_fresh_they_are_now(
+        self, settings: AnalyticsSettings, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        app = serve(settings)
+        monkeypatch.setattr(retold, "SMALL_BYTES", 100)
+        path = f"/api/analytics/datasets/{name}"
+        who = person(app, "admin") if "mrr" in path else person(app, "coach", ANNA)
+        rows = who.get(path).json()["items"]
+        told = [who.get(f"{path}format=arrow", headers={"Accept-Encoding": "identity"})]
+        without_route(app, monkeypatch)
+        told += [who.get(f"{path}format=arrow", headers={"Accept-Encoding": "deflate"}) for _ in range(3)]
+        assert [one.headers.get("content-encoding") for one in told] == [None, None, "deflate", "deflate"]
+        assert len({one.headers["ETag"] for one in told}) == 1
+        for one in told:
+            with pa.ipc.open_stream(one.content) as stream:
+                table, about = stream.read_all(), stream.schema.metadata
+            assert json.loads(about[b"plyo.freshness"]) == json.loads(one.headers["X-Plyo-Freshness"])
+            assert b"select" in about[b"plyo.sql"]
+            assert one.headers["Content-Type"] == "application/vnd.apache.arrow.stream"
+            assert json.loads(b"[" + bytes(formats.rows(table).written) + b"]") == rows
+        again = who.get(f"{path}format=arrow", headers={"If-None-Match": told[0].headers["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
         app.state.lake.close()
 
     def test_what_another_process_wrote_is_confirmed_by_its_tag_and_each_time_noted(
@@ -192,10 +218,11 @@ class TestToldAgain:
         assert (entry.details, entry.address) == ({"what": "dataset client_wearables"}, "testclient")
         assert trace in str(entry.traceparent)
 
+    @pytest.mark.parametrize("form", ["json", "arrow"])
     def test_a_list_is_noted_for_everybody_in_it(
-        self, app: FastAPI, anna: TestClient, monkeypatch: pytest.MonkeyPatch
+        self, app: FastAPI, anna: TestClient, monkeypatch: pytest.MonkeyPatch, form: str
     ) -> None:
-        path = "/api/analytics/datasets/coach_clients"
+        path = f"/api/analytics/datasets/coach_clients?format={form}"
         anna.get(path)
         without_route(app, monkeypatch)
         before = newest(app)
