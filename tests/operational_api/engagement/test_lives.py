@@ -4,8 +4,9 @@ News come, the person chooses when lists come, reads in the app, hours of lists 
 is killed before, while and after it hands something over. A few people live with every test; `PLYO_LIVES=10000`
 (`make lives`) asks for that many. Workers commit for real: what a killed one wrote down has to outlive it.
 
-One thing may come once more: what a provider that replaces copies took as its worker died, where the person chose
-lists, or its carrier was called off, before the next worker came. It comes in a list then, which is no copy.
+One thing may come once more: what a provider that replaces copies took as its worker died or its answer was lost, where
+the person chose lists, or its carrier was called off or read, before the next worker came. It comes in another list then,
+which is no copy, and again where the same befalls that one.
 """
 
 import os
@@ -59,7 +60,7 @@ class Provider:
     def __init__(self, kind: str) -> None:
         self.may_double, self.can_tell, self.tells_within = kind != "replaces", kind == "tells", timedelta()
         self.taken: list[tuple[UUID, str]] = []
-        self.cut_off = ""  # what it took and we may not know of
+        self.cut_off: set[UUID] = set()  # what it took and we may not know of
         self.mishap = ""
 
     @contextmanager
@@ -77,7 +78,7 @@ class Provider:
         if not self.may_double:
             self.taken = [one for one in self.taken if one[0] != message.id]
         self.taken.append((message.id, message.rendered.text))
-        self.cut_off += message.rendered.text if self.mishap in ("taken", "silent") else ""
+        (self.cut_off.add if self.mishap in ("taken", "silent") else self.cut_off.discard)(message.id)
         self._die("taken")
         if self.mishap == "silent":
             raise Undecided
@@ -182,10 +183,12 @@ def lives(sessions: sessionmaker[Session], settings: ChannelSettings) -> type[Ru
             self.the_worker_comes_by(mishap)
 
         def told(self) -> Counter[str]:
-            words = {subject: f"All about {subject}." for subject in self.asked}
-            found = Counter(one for _, text in self.provider.taken for one in self.asked if words[one] in text)
-            if not self.provider.may_double:
-                found.subtract(one for one in self.asked if found[one] > 1 and words[one] in self.provider.cut_off)
+            found = Counter[str]()
+            for subject in self.asked:
+                told = [id_ for id_, text in self.provider.taken if f"All about {subject}." in text]
+                if not self.provider.may_double:
+                    told = [*(id_ for id_ in told[:-1] if id_ not in self.provider.cut_off), *told[-1:]]
+                found[subject] = len(told)
             return found
 
         @invariant()
