@@ -40,6 +40,8 @@ CONNECTORS = "tag:connectors"
 """Models of sources outside, which are no part of a build of everything."""
 TESTED_RAW_SNAPSHOT, TESTED_SNAPSHOT = "PLYO_LAKE_TESTED_RAW_SNAPSHOT", "PLYO_LAKE_TESTED_SNAPSHOT"
 """Environment variables for dbt: the snapshots of raw and of marts on which all data tests had passed."""
+_SIDE_BY_SIDE = 4
+"""Most models made at once by a build after another, each by one of DuckDB's threads."""
 _BUILT = ("model", "seed", "snapshot")
 _NOTE = "marts.main.last_build"
 _DATA_CHANGES = "('inserted_into_table', 'deleted_from_table', 'inlined_insert', 'inlined_delete', 'rewrite_delete')"
@@ -80,7 +82,13 @@ class Plan:
 
     @property
     def options(self) -> list[str]:
-        """For `dbt build`. A data test is left out when all that it looks at is.
+        """For `dbt build`. Where little is made, models are made side by side."""
+        threads = min(_SIDE_BY_SIDE, os.cpu_count() or 1) if self.before else 1
+        return [*self.selection, "--threads", str(threads)]
+
+    @property
+    def selection(self) -> list[str]:
+        """What dbt is to visit. A data test is left out when all that it looks at is.
 
         dbt compares each name that it is given with all of the project, three times, so only ends are named.
         """

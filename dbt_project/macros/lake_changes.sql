@@ -38,9 +38,8 @@
     {%- set inputs = plyo_inputs(node) -%}
     {%- set now = modules.datetime.datetime.now(modules.pytz.utc).isoformat() if not var('now') else var('now') -%}
     {%- set code = sql | replace(plyo_now_text(), 'now') -%}
-    {%- do plyo_look_around() -%}
     {%- set before, run = plyo_noted(this, 'table'), graph.plyo_run -%}
-    {%- set noted = {'code': local_md5(code), 'raw': run.raw, 'marts': run.marts, 'now': now | string} -%}
+    {%- set noted = {'code': local_md5(code), 'raw': run.raw, 'marts': plyo_look_around(), 'now': now | string} -%}
     {%- if should_full_refresh() or not before or before.code != noted.code or before.raw > run.raw
         or 'raw ' ~ before.raw not in run.kept or 'marts ' ~ before.marts not in run.kept -%}
         {{ return({'way': 'all', 'noted': noted}) }}
@@ -150,7 +149,7 @@
         {%- endfor -%}
         {%- set run = {
             'notes': {}, 'moves': {}, 'later': [], 'at_hand': [], 'since': {}, 'kept': [], 'emptied': {}, 'read': read,
-            'unfilled': {}, 'wrote': none, 'looked_for': none
+            'unfilled': {}, 'wrote': {}, 'looked_for': {}
         } -%}
         {%- set ids, since = {'raw': [], 'marts': []}, {'raw': [], 'marts': []} -%}
         {%- for row in plyo_rows(
@@ -231,19 +230,17 @@
 {% endmacro %}
 
 {#
-    Looks whether marts has moved. Where one commit came since, and the run has made one, it was that; where somebody else
-    has committed, what moved in marts is read again.
+    The newest snapshot of marts, or that of the open transaction. Where somebody else has committed since the run looked
+    last, what moved in marts is read again. A run whose models are made side by side may take what another of them has
+    just committed for somebody else's: it reads once more than it had to.
 #}
 {% macro plyo_look_around() %}
     {%- set run, now = graph.plyo_run, plyo_rows("select id from marts.current_snapshot()")[0][0] | int -%}
-    {%- if run.wrote and now == run.marts + 1 -%}
-        {%- do run.moves[run.wrote].at.append(now) -%}
-        {%- do run.moves[run.wrote].went.append(now) -%}
-        {%- do run.moves[run.wrote].update({'is_empty': false}) -%}
-    {%- elif now != run.marts -%}
+    {%- if range(run.marts + 1, now + 1) | reject('in', run.wrote.values() | list) | list -%}
         {%- do plyo_read_moves('marts') -%}
     {%- endif -%}
-    {%- do run.update({'marts': now, 'wrote': none}) -%}
+    {%- do run.update({'marts': [run.marts, now] | max}) -%}
+    {{ return(now) }}
 {% endmacro %}
 
 {# The note a table or a view carried when the run began, as a dictionary; none where there was no note. #}
@@ -263,7 +260,10 @@
         'statement': plyo_note(relation, 'table', noted)
     }) -%}
     {%- if wrote -%}
-        {%- do run.update({'wrote': 'marts.' ~ relation.schema ~ '.' ~ relation.identifier}) -%}
+        {%- do run.wrote.update({
+            'marts.' ~ relation.schema ~ '.' ~ relation.identifier:
+                plyo_rows("select id from marts.last_committed_snapshot()")[0][0] | int
+        }) -%}
     {%- endif -%}
 {% endmacro %}
 
@@ -306,9 +306,10 @@
     {%- set moved = {} -%}
     {%- for input in inputs -%}
         {%- set since = before[input.lake] -%}
-        {%- set moves = graph.plyo_run.moves.get(input.lake ~ '.' ~ input.schema ~ '.' ~ input.table) -%}
+        {%- set name = input.lake ~ '.' ~ input.schema ~ '.' ~ input.table -%}
+        {%- set moves = graph.plyo_run.moves.get(name) -%}
         {%- if moves -%}
-            {%- set commits = moves.at | select('gt', since) | unique | list -%}
+            {%- set commits = (moves.at + [graph.plyo_run.wrote.get(name, 0)]) | select('gt', since) | unique | list -%}
             {%- set is_remade = moves.begun > since or moves.rewritten | select('gt', since) | list -%}
             {%- if is_remade or commits -%}
                 {%- set how = 'remade' if is_remade
@@ -324,8 +325,11 @@
 
 {# Whether rows of a table went after a snapshot, as far as the commits tell. #}
 {% macro plyo_went(table, since) %}
-    {%- set moves = graph.plyo_run.moves.get(table.lake ~ '.' ~ table.schema ~ '.' ~ table.table) -%}
-    {{ return(moves is none or moves.went | select('gt', since) | list | length > 0) }}
+    {%- set name = table.lake ~ '.' ~ table.schema ~ '.' ~ table.table -%}
+    {%- set moves = graph.plyo_run.moves.get(name) -%}
+    {{ return(
+        moves is none or graph.plyo_run.wrote.get(name, 0) > since or moves.went | select('gt', since) | list | length > 0
+    ) }}
 {% endmacro %}
 
 {#

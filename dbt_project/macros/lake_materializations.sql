@@ -5,6 +5,21 @@
 
     What cannot say anything new is not built: see `lake_changes.sql`.
 #}
+{#
+    Begins a model's transaction. Where models are made side by side, one that replaces a table or a view is alone:
+    DuckLake's changes of schemas race inside a process (docs/adr/0005). PostgreSQL holds the turn, for as long as the
+    transaction, which has to take it before it looks at a lake: what it opens first is closed last.
+#}
+{% macro plyo_take_turn(alone=false) %}
+    {%- do adapter.ensure_transaction() -%}
+    {%- if target.threads > 1 -%}
+        {%- do run_query(
+            "from postgres_query('__ducklake_metadata_marts', 'select pg_advisory_xact_lock"
+            ~ ("" if alone else "_shared") ~ "(748295)::text')"
+        ) -%}
+    {%- endif -%}
+{% endmacro %}
+
 {% materialization view, adapter='duckdb' %}
     {%- set target_relation = this.incorporate(type='view') -%}
     {%- set existing = load_cached_relation(this) -%}
@@ -16,6 +31,7 @@
     {% if not should_full_refresh() and plyo_noted(this, 'view') == noted -%}
         {% call noop_statement('main', 'UNCHANGED', 'UNCHANGED', 0) %} select 1 {% endcall %}
     {%- else -%}
+        {%- do plyo_take_turn(alone=true) -%}
         {% call statement('main') -%}
             create or replace view {{ target_relation }} as (
                 {{ sql }}
@@ -36,8 +52,13 @@
         {%- do adapter.drop_relation(existing) -%}
     {%- endif -%}
     {#- All that a model asks is of one snapshot of each lake, looked up once. #}
-    {%- do adapter.ensure_transaction() -%}
+    {%- do plyo_take_turn() -%}
     {%- set plan = plyo_plan(model, sql) -%}
+    {%- if plan.way == 'all' and target.threads > 1 -%}
+        {%- do adapter.commit() -%}
+        {%- do plyo_take_turn(alone=true) -%}
+        {%- set plan = plyo_plan(model, sql) -%}
+    {%- endif -%}
     {{ run_hooks(pre_hooks) }}
     {% if plan.way == 'nothing' -%}
         {% call noop_statement('main', 'UNCHANGED', 'UNCHANGED', 0) %} select 1 {% endcall %}

@@ -150,15 +150,16 @@
 
 {# Whether a table never had a row. DuckLake keeps no statistics of it, and asks for them again for each column. #}
 {% macro plyo_is_unfilled(lake, relation) %}
-    {%- set moves = graph.plyo_run.moves.get(lake ~ '.' ~ relation.schema ~ '.' ~ relation.identifier) -%}
-    {{ return(moves is not none and moves.is_empty) }}
+    {%- set name = lake ~ '.' ~ relation.schema ~ '.' ~ relation.identifier -%}
+    {%- set moves = graph.plyo_run.moves.get(name) -%}
+    {{ return(moves is not none and moves.is_empty and name not in graph.plyo_run.wrote) }}
 {% endmacro %}
 
 {# SQL that reads no table which never had a row, itself or through a staging view. #}
 {% macro plyo_without_unfilled(sql) %}
     {%- set text, run = namespace(sql=sql), graph.plyo_run -%}
     {%- set mentions = [] -%}
-    {%- for name, moves in run.moves.items() if moves.is_empty -%}
+    {%- for name, moves in run.moves.items() | list if moves.is_empty and name not in run.wrote -%}
         {%- do mentions.append('"' ~ name.split('.') | join('"."') ~ '"') -%}
     {%- endfor -%}
     {%- if 'views' not in run.unfilled -%}

@@ -18,8 +18,8 @@
     {%- if not looked_at or test.name not in ('unique', 'unique_together', 'accepted_values', 'not_null') -%}
         {{ return(dbt.default__get_where_subquery(relation)) }}
     {%- endif -%}
-    {%- do plyo_look_around_for(looked_at) -%}
-    {%- set moved, now = plyo_moved([looked_at], passed).get(looked_at.name), graph.plyo_run[looked_at.lake] -%}
+    {%- set now = plyo_looked_for(looked_at) -%}
+    {%- set moved = plyo_moved([looked_at], passed).get(looked_at.name) -%}
     {%- set columns = test.kwargs.get('columns') or [test.kwargs.column_name] -%}
     {#- Of no table, so that nobody has to look for it: DuckLake asks its catalog four times for each it reads. #}
     {%- set none_of_them = "(select cast(null as varchar) as " ~ columns | join(", cast(null as varchar) as ")
@@ -52,14 +52,16 @@
 {%- endmacro %}
 
 {#
-    Looks whether marts has moved, once for all data tests of a model. A raw table is read as it was when the run began.
+    The snapshot that data tests of a table look at: marts is looked at once for all of a model's, which come after it;
+    raw is read as it was when the run began.
 #}
-{% macro plyo_look_around_for(table) %}
+{% macro plyo_looked_for(table) %}
     {%- set run = graph.plyo_run -%}
-    {%- if table.lake == 'marts' and (run.wrote or run.looked_for != table.name) -%}
-        {%- do plyo_look_around() -%}
-        {%- do run.update({'looked_for': table.name}) -%}
+    {%- if table.lake == 'raw' -%} {{ return(run.raw) }} {%- endif -%}
+    {%- if table.name not in run.looked_for -%}
+        {%- do run.looked_for.update({table.name: plyo_look_around()}) -%}
     {%- endif -%}
+    {{ return(run.looked_for[table.name]) }}
 {% endmacro %}
 
 {#
@@ -131,11 +133,11 @@
     {%- set passed = plyo_passed() -%}
     {%- if not passed -%} {{ return(none) }} {%- endif -%}
     {%- set table = plyo_looked_at(graph.nodes['model.plyo.' ~ name]) -%}
-    {%- do plyo_look_around_for(table) -%}
+    {%- set now = plyo_looked_for(table) -%}
     {%- set moved = plyo_moved([table], passed).get(name) -%}
     {%- if moved == 'remade' -%} {{ return(none) }} {%- endif -%}
     {%- set first = plyo_rows(
-        "select epoch_us(min(" ~ column ~ ")) from " ~ plyo_came(table, passed, graph.plyo_run.marts)
+        "select epoch_us(min(" ~ column ~ ")) from " ~ plyo_came(table, passed, now)
     )[0][0] if moved -%}
     {{ return("timestamptz 'infinity'" if first is none else "make_timestamptz(" ~ first | int ~ ")") }}
 {% endmacro %}

@@ -60,7 +60,7 @@ class TestRowsThatWent:
         since = warehouse.snapshot_id(lake, "raw")
 
         def tell(table: str) -> tuple[bool, set[Any]]:
-            macros["graph"] = {"plyo_run": {"since": {"raw": since}, "moves": {}}}
+            macros["graph"] = {"plyo_run": {"since": {"raw": since}, "moves": {}, "wrote": {}}}
             macros["plyo_read_moves"]("raw")
             place = {"lake": "raw", "schema": "main", "table": table}
             changes = macros["plyo_changes"](place, since, warehouse.snapshot_id(lake, "raw"))
@@ -86,5 +86,5 @@ class TestRowsThatWent:
         assert ("insert", 7000) not in changes or ("delete", 7000) in changes
 
     def test_are_asked_for_of_a_table_of_which_nothing_is_known(self, macros):
-        macros["graph"] = {"plyo_run": {"since": {"raw": 0}, "moves": {}}}
+        macros["graph"] = {"plyo_run": {"since": {"raw": 0}, "moves": {}, "wrote": {}}}
         assert macros["plyo_went"]({"lake": "raw", "schema": "main", "table": "unheard_of"}, 0)

@@ -46,6 +46,10 @@ HELD = {
 """Metrics whose words are not worked out over random histories, and what holds them instead."""
 
 
+WITHOUT_NOTE = ("core.dim_plans", "core.dim_coaches", "engagement.fct_messages")
+"""Tables that a build of parts finds without a note, so that it replaces them while others are made."""
+
+
 @dataclass(frozen=True)
 class Rebuilt:
     """A lake with a random history, built in parts and then whole; snapshots of its marts before the last build.
@@ -64,7 +68,7 @@ class Rebuilt:
 def rebuilt(
     built_lake: WarehouseSettings, postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Rebuilt]:
-    """A copy of the built lake, so that nothing is built twice."""
+    """A copy of the built lake, so that nothing is built twice. What is built in parts is built side by side."""
     settings, target = lakes.copied(built_lake, postgres), tmp_path_factory.mktemp("rebuilt")
     rng, lsn = np.random.default_rng(SEED), lakes.SNAPSHOT_LSN
     snapshots = [_snapshot(settings)]
@@ -78,9 +82,11 @@ def rebuilt(
             lakes.watermark(lake, lsn, at=now)
         with warehouse.writing(settings) as lake:
             stated.enter(lake, nth)
+            for table in WITHOUT_NOTE if nth == 0 else ():
+                lake.execute(f"comment on table marts.{table} is null")
         if now == TIMES[1]:  # and what it had made by then was made of less than the next build looks at
             assert lakes.killed("run", target=target, settings=settings, now=now, after_tables=12) == 12
-        _run(settings, target, now)
+        _run(settings, target, now, "--threads", "2")
         snapshots.append(_snapshot(settings))
     _run(settings, target, TIMES[-1], "--full-refresh")
     with warehouse.reading(settings) as lake:
@@ -174,13 +180,19 @@ class TestParts:
         ]
         assert len(moved) > len(MARTS) // 2
 
-    def test_no_table_was_replaced(self, rebuilt):
-        replaced = rebuilt.lake.execute(
-            """select table_name from __ducklake_metadata_marts.marts.ducklake_table
-            where begin_snapshot > ? and begin_snapshot <= ?""",
-            rebuilt.snapshots[-2:],
-        ).fetchall()
-        assert replaced == []
+    def test_no_table_was_replaced_but_those_of_which_nothing_was_noted(self, rebuilt):
+        def replaced(*between: int) -> set[str]:
+            found = rebuilt.lake.execute(
+                """select place.schema_name || '.' || own.table_name
+                from __ducklake_metadata_marts.marts.ducklake_table as own
+                inner join __ducklake_metadata_marts.marts.ducklake_schema as place using (schema_id)
+                where own.begin_snapshot > ? and own.begin_snapshot <= ?""",
+                between,
+            ).fetchall()
+            return {name for (name,) in found}
+
+        assert replaced(*rebuilt.snapshots[-2:]) == set()
+        assert replaced(*rebuilt.snapshots[:2]) >= set(WITHOUT_NOTE)
 
 
 @pytest.fixture(scope="module")

@@ -48,9 +48,16 @@ class TestAwaited:
             assert not told.done()
             tell(planned)
             assert told.result(30) == {
-                "environment": {"PLYO_LAKE_RAW_SNAPSHOT": "7"}, "options": ["--indirect-selection", "buildable"],
-            }  # fmt: skip
+                "environment": {"PLYO_LAKE_RAW_SNAPSHOT": "7"},
+                "options": ["--indirect-selection", "buildable", "--threads", "1"],
+            }
         assert build.PLAN not in os.environ
+
+    @pytest.mark.parametrize(("processors", "models"), [(1, 1), (2, 2), (32, 4), (None, 1)])
+    def test_models_are_made_side_by_side_after_a_build_before(self, monkeypatch, processors, models):
+        seen = build.State("project", 7, 3, datetime(2026, 6, 17, tzinfo=UTC))
+        monkeypatch.setattr(os, "cpu_count", lambda: processors)
+        assert build.Plan(seen, before=seen).options[-2:] == ["--threads", str(models)]
 
     def test_what_is_told_after_a_build_before_names_its_snapshots_and_one_thread(self, monkeypatch):
         before = build.State("project", 6, 2, datetime(2026, 6, 16, tzinfo=UTC))
@@ -102,7 +109,7 @@ class TestPlan:
         kinds = [word for kind in ("model", "seed", "test") for word in ("--resource-type", kind)]
         listed = lakes.dbt(
             "list", "--no-write-json", "--quiet", "--output", "json", "--output-keys", "unique_id", *kinds,
-            *planned.options, target=target,
+            *planned.selection, target=target,
         )  # fmt: skip
         visited = {json.loads(line)["unique_id"] for line in listed.stdout.splitlines()}
         of_connectors = {unique_id for unique_id, node in manifest["nodes"].items() if "connectors" in node["tags"]}
