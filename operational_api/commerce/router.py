@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from sqlalchemy.orm import Session
 
 from operational_api.commerce import books, catalogue, wallets
-from operational_api.commerce.billing import exceptions
+from operational_api.commerce.billing import exceptions, pay_router
 from operational_api.commerce.billing import router as billing
 from operational_api.commerce.billing.service import memberships
 from operational_api.commerce.models import CheckoutSession, Refund, RefundRequest
@@ -295,4 +295,5 @@ router.include_router(wallets.router)
 router.include_router(books.router)
 router.include_router(books.settled)
 router.include_router(billing.router)
+router.include_router(pay_router.router)
 router.include_router(exceptions.router)

@@ -144,6 +144,10 @@ class PayerLoop(DomainError):
     """Who pays for somebody else pays for themselves: nobody else can pay for them."""
 
 
+class PayersRefused(DomainError):
+    """One of them cannot be paid for so: nothing was changed for anybody."""
+
+
 class PayPeriodInvalid(Invalid):
     """A pay period ends after it begins, and is over when it is closed."""
 

@@ -139,6 +139,10 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "commerce.record_payout": (
         "POST /api/commerce/commission-statements/{statement_id}/payouts",
         "POST /api/commerce/commission-payouts/{payout_id}/reversal",
+        "GET /api/commerce/unpaid-commission-statements",
+        "POST /api/commerce/commission-payout-batches",
+        "GET /api/commerce/commission-payout-batches/{batch_id}",
+        "POST /api/commerce/commission-payout-batches/{batch_id}/reversal",
         "POST /staff/commissions/statements/{statement_id}/payouts",
         "POST /staff/commissions/payouts/{payout_id}/reversal",
         "GET /staff/commissions/paid-outside",
@@ -154,6 +158,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     ),
     "commerce.set_payer": (
         "PUT /api/commerce/customers/{customer_id}/payer",
+        "POST /api/commerce/payer-changes/preview",
+        "POST /api/commerce/payer-changes",
         "POST /staff/people/{account_id}/payer",
         "GET /staff/payers",
         "POST /staff/payers/looks",
