@@ -344,16 +344,17 @@ def resolve_difference(
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """When a provider's books were compared last, and how many of its lines."""
+    """When a provider's books were compared last, and how many of its lines since when."""
 
     provider: str
+    since: datetime
     ran_at: datetime
     movements: int
 
 
 def comparisons(session: Session) -> list[Comparison]:
     """The newest comparison with each provider."""
-    return [Comparison(row.provider, row.ran_at, row.movements) for row in reconciliation.last_runs(session)]
+    return [Comparison(row.provider, row.since, row.ran_at, row.movements) for row in reconciliation.last_runs(session)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,12 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /staff/invoices/{invoice_id}/refunds",
         "POST /staff/requests/refunds/{request_id}/withdraw",
     ),
-    "commerce.read_differences": ("GET /api/commerce/differences", "GET /api/commerce/disputes", "GET /staff/books"),
+    "commerce.read_differences": (
+        "GET /api/commerce/differences",
+        "GET /api/commerce/comparisons",
+        "GET /api/commerce/disputes",
+        "GET /staff/books",
+    ),
     "commerce.take_settlement": ("POST /api/commerce/settlements",),
     "commerce.resolve_difference": (
         "POST /api/commerce/differences/{finding_id}/resolution",
