@@ -33,6 +33,7 @@ from operational_api.commerce.schemas import (
     PlanRead,
     RefundCreate,
     RefundRead,
+    RefundRequestCreate,
     RefundRequestRead,
     SubscriptionRead,
     WebhookRead,
@@ -201,7 +202,7 @@ def list_refund_requests(
     status_code=201,
     dependencies=[Allowed("commerce.request_refund")],
 )
-def request_refund(body: RefundCreate, principal: CurrentPrincipal, session: DbSession) -> RefundRequest:
+def request_refund(body: RefundRequestCreate, principal: CurrentPrincipal, session: DbSession) -> RefundRequest:
     """Ask for a refund; somebody else decides."""
     return approvals.request_refund(session, **body.model_dump(), principal=principal, now=datetime.now(UTC))
 

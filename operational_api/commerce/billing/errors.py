@@ -125,7 +125,7 @@ class InvoiceNotCreditable(DomainError):
 
 
 class FeePaid(DomainError):
-    """This fee was paid already: ask for a refund of that payment instead."""
+    """This fee was paid already: ask for a refund of its line of the invoice instead."""
 
 
 class CreditTooLarge(Invalid):
