@@ -310,6 +310,7 @@ class TestPages:
             card = unescape(seen[str(id_)])
             assert WORDS[one.kind] in card
             assert one.subject in card
+            assert ('href="/staff/invoices/' in card) == (one.payment_id is not None)
             action = re.search(r'action="([^"]+)"', card)
             assert action is not None
             form = {"outcome": outcomes[number % 4], "reason": f"Looked into {one.kind}"}

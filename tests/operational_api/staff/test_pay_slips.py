@@ -97,6 +97,18 @@ class TestPage:
             assert said in page
         assert "More was taken back than earned" in page
 
+    def test_offers_to_close_what_follows_the_newest_that_is_closed(
+        self, session: Session, paid: Paid, signed_in: As
+    ) -> None:
+        page = signed_in(make_account(session, role="finance")).get("/staff/commissions").text
+        assert re.findall(r'name="(first_on|last_on)" type="date"[^>]*value="([^"]+)"', page) == [
+            ("first_on", "2026-06-01"), ("last_on", "2026-06-30"),
+        ]  # fmt: skip
+        make_statement(session, coach_id=paid.coach.id, customer_id=paid.client.id, first_on=date(2099, 12, 31))
+        page = signed_in(make_account(session, role="finance")).get("/staff/commissions").text
+        assert "It can be closed once its last day is over" in words(page)
+        assert 'value="2100-01-31"' in page
+
     def test_names_a_coach_who_has_left(self, session: Session, signed_in: As) -> None:
         gone = make_account(session, role="coach", display_name="Lena Left")
         make_statement(session, coach_id=gone.id, customer_id=make_account(session).id)
