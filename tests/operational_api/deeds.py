@@ -35,7 +35,7 @@ COMING = {"plan_code": "DEARER", "price_id": "COMING_PRICE"}
 A_MONTH = {"name": "Evenings", "kind": "membership", "interval_months": 1}
 MONTHLY = {"name": "Evenings", "interval_months": "1"}
 WHY = {"reason": "Asked at the desk"}
-ONE_PAYS = {"customer_ids": ["buyer"], "payer_id": None}
+ONE_PAYS = {"customer_ids": ["member"], "payer_id": "newcomer"}
 FIRM = {"billed_to": "Nordlicht GmbH"}
 REFUND = {"payment_id": "PAYMENT", "amount_minor": 100} | WHY
 REQUEST, FINDING = {"request_id": "REFUND_REQUEST"}, {"finding_id": "FINDING"}
@@ -117,7 +117,7 @@ DEEDS: dict[str, Deed] = {
     ),
     "POST /staff/people/{account_id}/gifts": Deed("front_desk", {"account_id": "buyer"}, form={"amount": "5"} | WHY),
     "POST /staff/people/{account_id}/payer": Deed("finance", {"account_id": "buyer"}, form={}),
-    "POST /api/commerce/payer-changes/preview": Deed("finance", body=ONE_PAYS),
+    "POST /api/commerce/payer-changes/preview": Deed("finance", body=ONE_PAYS | {"payer_id": None}),
     "POST /api/commerce/payer-changes": Deed("finance", body=ONE_PAYS),
     "POST /staff/payers": Deed("finance", form={"customer_id": "buyer"}),
     "POST /staff/people/{account_id}/billed-to": Deed("finance", {"account_id": "buyer"}, form=FIRM),

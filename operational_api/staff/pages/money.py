@@ -61,7 +61,7 @@ def commissions(
     shown = {one.coach_id for rows in (closed, owed, known, unpaid) for one in rows}
     left = shown - coaches.keys()
     names = coaches | {id_: one.display_name for id_, one in (identity.people(session, left) if left else {}).items()}
-    first, last = commerce.next_pay_period(session, today=earliest)
+    first, last = commerce.next_pay_period(session, today=earliest) if sees_all else (today, today)
     together: dict[str, int] = {}
     for one in unpaid:
         together[one.currency] = together.get(one.currency, 0) + one.left_minor

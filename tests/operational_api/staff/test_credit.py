@@ -50,24 +50,23 @@ def sold(session: Session, customer_id: UUID) -> Invoice:
 
 def paid(session: Session, customer_id: UUID) -> Invoice:
     """The same, paid by what was given before."""
-    now = datetime.now(UTC)
-    gifts.give(
-        session, customer_id=customer_id, amount_minor=10_000, currency="EUR", reason="Sorry", expires_at=None,
-        actor_id=None, settings=WalletSettings(), now=now,
-    )  # fmt: skip
+    give(session, customer_id, 10_000)
     invoice = sold(session, customer_id)
-    collection.spend_wallets(session, now)
+    collection.spend_wallets(session, datetime.now(UTC))
     return invoice
+
+
+def give(session: Session, customer_id: UUID, amount_minor: int) -> None:
+    gifts.give(
+        session, customer_id=customer_id, amount_minor=amount_minor, currency="EUR", reason="Sorry", expires_at=None,
+        actor_id=None, settings=WalletSettings(), now=datetime.now(UTC),
+    )  # fmt: skip
 
 
 def pay_out_of_wallet(session: Session, customer_id: UUID) -> Invoice:
     """Their invoice is paid by what they are given for it."""
-    now = datetime.now(UTC)
-    gifts.give(
-        session, customer_id=customer_id, amount_minor=2000, currency="EUR", reason="Sorry", expires_at=None,
-        actor_id=None, settings=WalletSettings(), now=now,
-    )  # fmt: skip
-    collection.spend_wallets(session, now)
+    give(session, customer_id, 2000)
+    collection.spend_wallets(session, datetime.now(UTC))
     invoice = session.scalars(select(Invoice).where(Invoice.customer_id == customer_id)).one()
     assert invoice.status == "paid"
     return invoice
