@@ -212,7 +212,8 @@ class RefundRequested(Event):
 
 class RefundDecided(Event):
     """`decision` is approved, declined, withdrawn or expired (then by nobody); the money that an approval gave back is
-    told by `PaymentRefunded`."""
+    told by `PaymentRefunded`. `fee_booking_id`: whose late cancellation was paid by the line of an invoice that it is
+    about."""
 
     type: ClassVar[str] = "commerce.refund_decided"
     aggregate: ClassVar[str] = "payment_id"
@@ -221,6 +222,7 @@ class RefundDecided(Event):
     decision: str
     decided_by: UUID | None
     requested_by: UUID
+    fee_booking_id: UUID | None = None
 
 
 class DifferenceFound(Event):

@@ -150,7 +150,7 @@ class LateFeeIncurred(_BookingEvent):
 
 
 class LateFeeWaived(_BookingEvent):
-    """Staff let a customer off a fee that `LateFeeIncurred` announced, before it was paid."""
+    """Staff let a customer off a fee that `LateFeeIncurred` announced: before it was paid, or as they gave it back."""
 
     type: ClassVar[str] = "scheduling.late_fee_waived"
     amount_minor: int

@@ -1,4 +1,4 @@
-"""HTTP for the comparison with providers' books: findings, page by page, and resolving one."""
+"""HTTP for the comparison with providers' books: what was compared, findings, page by page, and resolving one."""
 
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
@@ -8,7 +8,7 @@ from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from operational_api.commerce.schemas import CurrencyCode, Reason
-from operational_api.commerce.service import findings, settlements
+from operational_api.commerce.service import findings, reconciliation, settlements
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
@@ -66,6 +66,24 @@ class DifferenceRead(BaseModel):
         )
 
 
+class ComparisonRead(BaseModel):
+    """The newest comparison with a provider's books: how many of its lines from `since` to `until` were compared, and
+    how many differences were found that had not been found before."""
+
+    provider: str
+    ran_at: datetime
+    since: datetime
+    until: datetime
+    lines: int
+    new_differences: int
+
+
+class ComparisonList(BaseModel):
+    """One for each provider."""
+
+    items: list[ComparisonRead]
+
+
 class SettlementLine(BaseModel):
     """One transaction of a provider's settlement; a refund's amount is negative. `order_id` is ours, the other ids are
     the provider's."""
@@ -95,7 +113,22 @@ class SettlementReceipt(BaseModel):
     fees_booked: int
 
 
+compared = ContextRouter(prefix="/api/commerce/comparisons", tags=["commerce"])
 settled = ContextRouter(prefix="/api/commerce/settlements", tags=["commerce"], route_class=IdempotentRoute)
+
+
+@compared.get("", dependencies=[Allowed("commerce.read_differences")])
+def list_comparisons(session: DbSession) -> ComparisonList:
+    """When each provider's books were compared with ours last, and how much of them."""
+    return ComparisonList(
+        items=[
+            ComparisonRead(
+                provider=row.provider, ran_at=row.ran_at, since=row.since, until=row.until, lines=row.movements,
+                new_differences=row.new_findings,
+            )
+            for row in reconciliation.last_runs(session)
+        ]
+    )  # fmt: skip
 
 
 @settled.post("", status_code=202, dependencies=[Allowed("commerce.take_settlement")])

@@ -16,7 +16,12 @@ from operational_api.core.principal import Principal
 
 def _words(row: RefundRequest) -> Words:
     amount = Money(row.amount_minor, row.currency)
-    return Words(f"Give back {amount}", row.customer_id, [("Payment", f"…{str(row.payment_id)[-12:]}")])
+    facts = [("Payment", f"…{str(row.payment_id)[-12:]}")]
+    if row.line_position is not None:
+        facts.append(("Of its invoice", f"line {row.line_position}"))
+    if row.fee_booking_id is not None:
+        facts.append(("With it", "The late cancellation is waived"))
+    return Words(f"Give back {amount}", row.customer_id, facts)
 
 
 def _approve(request: Request, session: Session, id_: UUID, principal: Principal, reason: str, now: datetime) -> object:

@@ -134,6 +134,14 @@ class RefundTooLarge(Invalid):
     """A refund cannot be more than what is left of the payment."""
 
 
+class LineNotRefundable(DomainError):
+    """This line cannot be given back: it charges nothing, was given back, or somebody asked for that."""
+
+
+class RefundChanged(DomainError):
+    """What can be given back of this line has changed since you looked. Look again."""
+
+
 class RefundNeedsApproval(DomainError):
     """A refund of this size takes two: ask for it, and somebody else approves it."""
 

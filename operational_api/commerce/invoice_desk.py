@@ -1,6 +1,7 @@
 """Invoices as the staff's pages show them: what of one may be credited or given back, what that would do, and doing it.
 
-The rules are `billing.service.crediting` and `service.refunds`; others come by `commerce.public`.
+The rules are `billing.service.crediting`, `service.refunds` and `service.refund_lines`; others come by
+`commerce.public`.
 """
 
 from collections.abc import Sequence
@@ -13,21 +14,19 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce import ledger, prices
 from operational_api.commerce.billing.errors import CreditTooLarge, InvoiceNotFound
-from operational_api.commerce.billing.models import BillingItem, CreditNote
+from operational_api.commerce.billing.models import CreditNote
 from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.billing.service import credit_notes, crediting, fees, papers
 from operational_api.commerce.billing.service.deciders import decider
-from operational_api.commerce.errors import RefundTooLarge
+from operational_api.commerce.errors import LineNotRefundable, RefundTooLarge
 from operational_api.commerce.models import Invoice, Payment
-from operational_api.commerce.service import invoices, packs, refunds
+from operational_api.commerce.service import invoices, packs, refund_lines, refunds
 from operational_api.core import audit
 from operational_api.core.errors import DomainError
 from operational_api.core.policy import is_allowed
 from operational_api.core.principal import Principal
 
 CREDIT, READ = "commerce.issue_credit_note", "commerce.read_invoice"
-FEE = "fee"
-"""A line for a late cancellation: of an open invoice it is waived where it was booked, which credits it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,8 @@ class PaymentMade:
 @dataclass(frozen=True, slots=True)
 class Part:
     """A line that may be credited, or given back: at most so much of it. `position` counts from 1. `booking_id`: whose
-    late cancellation an open invoice charges by it, so that it is waived there."""
+    late cancellation the invoice charges by it: of an open one it is waived there, of a paid one once somebody else
+    agreed to give the line back."""
 
     position: int
     description: str
@@ -129,14 +129,18 @@ def invoice_seen(
     row = paper.invoice
     payments = _payments(session, Payment.invoice_id == row.id) if row.status == "paid" else []
     left = credit_notes.left_to_pay(session, row) if row.status == "open" else sum(one.left_minor for one in payments)
+    bookings = refund_lines.bookings_of(session, row.id, paper.lines)
+    gone = refund_lines.not_owed(session, row.id, bookings) if row.status == "paid" else set()
     credit, refusal = None, _why_not(row, left)
     if refusal is None and asked is not None:
         try:
+            if asked.position in gone:
+                raise LineNotRefundable
             credit = _would(session, principal, paper, payments, left, asked, now)
         except DomainError as found:
             refusal = found.detail
     return InvoiceSeen(
-        row, paper.lines, paper.credit_notes, _parts(paper.lines, left, _bookings(session, paper)),
+        row, paper.lines, paper.credit_notes, _parts(paper.lines, left, bookings, gone),
         [one for one in payments if one.left_minor], left, credit, refusal,
         may_ask_refund=is_allowed(principal, "commerce.request_refund", papers.resource_of(row)),
     )  # fmt: skip
@@ -155,11 +159,11 @@ def credit_invoice(
     line = None
     if asked.position is not None:
         line = _line(papers.invoice(session, principal, invoice_id=row.id).lines, asked.position)
-        if line.kind == FEE:
+        if line.kind == refund_lines.FEE:
             raise CreditTooLarge("This line cannot be credited by itself.")
     return crediting.credit_open(
         session, invoice_id=row.id, amount_minor=asked.amount_minor, reason=reason, actor_id=actor_id, now=now,
-        is_of_days=line is None or line.kind == "membership",
+        is_of_days=line is None or line.kind == refund_lines.DAYS,
     )  # fmt: skip
 
 
@@ -171,8 +175,11 @@ def fee_at(session: Session, principal: Principal, invoice_id: UUID, position: i
         InvoiceNotFound: unknown, or not the principal's to read.
         OwnMoney: it is about themselves, or theirs to pay.
     """
-    _decided(session, principal, invoice_id)
-    return _bookings(session, papers.invoice(session, principal, invoice_id=invoice_id)).get(position)
+    row, _ = _decided(session, principal, invoice_id)
+    if row.status != "open":
+        return None
+    lines = papers.invoice(session, principal, invoice_id=invoice_id).lines
+    return refund_lines.bookings_of(session, invoice_id, lines).get(position)
 
 
 def _decided(session: Session, principal: Principal, invoice_id: UUID) -> tuple[Invoice, UUID]:
@@ -180,29 +187,6 @@ def _decided(session: Session, principal: Principal, invoice_id: UUID) -> tuple[
     if row is None:
         raise InvoiceNotFound
     return row, decider(principal, CREDIT, "Invoice", row.id, [row.customer_id, row.payer_id])
-
-
-def _bookings(session: Session, paper: papers.Paper) -> dict[int, UUID]:
-    """The bookings of an open invoice's fees, by where these stand. Fees of one day that cost the same are alike: each
-    has one of the bookings."""
-    positions = [position for position, line in enumerate(paper.lines, start=1) if line.kind == FEE]
-    if not positions or paper.invoice.status != "open":
-        return {}
-    items = list(
-        session.scalars(
-            select(BillingItem)
-            .where(BillingItem.invoice_id == paper.invoice.id, BillingItem.kind == FEE)
-            .order_by(BillingItem.made_at, BillingItem.id)
-        )
-    )
-    found: dict[int, UUID] = {}
-    for position in positions:
-        line = paper.lines[position - 1]
-        like = [one for one in items if (one.description, one.amount_minor) == (line.description, line.amount_minor)]
-        if like:
-            found[position] = like[0].origin_id
-            items.remove(like[0])
-    return found
 
 
 def payments_of(session: Session, customer_id: UUID, *, limit: int) -> list[PaymentMade]:
@@ -234,12 +218,12 @@ def _why_not(row: Invoice, left: int) -> str | None:
     return None if left else "All of it was credited or given back already."
 
 
-def _parts(lines: Sequence[Item], left: int, bookings: dict[int, UUID]) -> list[Part]:
-    """Lines that charge something."""
+def _parts(lines: Sequence[Item], left: int, bookings: dict[int, UUID], gone: set[int]) -> list[Part]:
+    """Lines that charge something, and are owed."""
     return [
         Part(position, line.description, min(line.amount_minor, left), bookings.get(position))
         for position, line in enumerate(lines, start=1)
-        if line.amount_minor > 0 and left
+        if line.amount_minor > 0 and left and position not in gone
     ]
 
 

@@ -37,6 +37,7 @@ from operational_api.commerce.billing.service.coupons import Worth, all_coupons
 from operational_api.commerce.billing.service.coupons import create as create_coupon
 from operational_api.commerce.billing.service.coupons import set_taken as set_coupon_taken
 from operational_api.commerce.billing.service.earnings import Earning
+from operational_api.commerce.billing.service.earnings import next_period as next_pay_period
 from operational_api.commerce.billing.service.pay_slips import FileFormat
 from operational_api.commerce.billing.service.payers import (
     PayerSet,
@@ -94,6 +95,7 @@ from operational_api.commerce.service.catalogue import (
 )
 from operational_api.commerce.service.catalogue import set_sold as set_plan_sold
 from operational_api.commerce.service.customers import billed_to
+from operational_api.commerce.service.invoices import of_payments as invoices_of_payments
 from operational_api.commerce.settings import SellerSettings
 from operational_api.commerce.wallet_desk import Shown as Wallet
 from operational_api.commerce.wallet_desk import (
@@ -108,21 +110,22 @@ from operational_api.core.principal import Principal
 from operational_api.core.statements import Statement
 
 __all__ = [
-    "REFUND_DESK", "Asked", "BillingExceptions", "BooksDiffer", "Comparison", "CouponDuration", "Credit",
-    "CurrentPlan", "DaysLeft", "FileFormat", "How", "InvoiceSeen", "PaySlip", "PayerSet", "PaymentMade", "PlanKind",
-    "PlanOffer", "RetellingSeen", "SellerSettings", "Terms", "Wallet", "WalletPart", "Worth", "all_coupons",
-    "ask_retelling", "billed_to", "billing_exceptions", "change_plan", "charge_late_fee", "close_pay_period",
-    "collections", "commission_rates", "commission_statements", "commissions_owed", "comparisons", "contested",
+    "REFUND_DESK", "Asked", "BillingExceptions", "BooksDiffer", "Comparison", "CouponDuration", "Credit", "CurrentPlan",
+    "DaysLeft", "FileFormat", "How", "InvoiceSeen", "PaySlip", "PayerSet", "PaymentMade", "PlanKind", "PlanOffer",
+    "RetellingSeen", "SellerSettings", "Terms", "Wallet", "WalletPart", "Worth", "all_coupons", "ask_retelling",
+    "billed_to", "billing_exceptions", "change_plan", "charge_late_fee", "close_pay_period", "collections",
+    "commission_rates", "commission_statements", "commissions_owed", "comparisons", "contested",
     "count_billing_exceptions", "create_coupon", "create_plan", "credit_invoice", "currency_of", "current_plan",
     "current_plans", "days_at_studios", "decide_parked_invoice", "differences", "ensure_customer", "every_plan",
-    "fee_at", "give_credit", "has_active_plan", "invoice_seen", "invoices_seen", "last_moment", "may_read_wallet",
-    "members_at", "pack_sessions_left", "paid_for_by", "pay_balances", "pay_not_closed", "pay_slip",
-    "pay_slip_file", "pay_standings", "payer_of", "payments_of", "payouts_of_batch", "plan_kept", "plans_for_sale",
-    "price_history", "reason_of_gift", "record_payout", "record_payout_batch", "release_customer", "request_refund",
-    "resolve_difference", "retellings_made", "return_pack_session", "reverse_payout", "reverse_payout_batch",
-    "set_billed_to", "set_commission_rate", "set_coupon_taken", "set_payer", "set_payer_of_many", "set_plan_sold",
-    "set_price", "settle_item", "try_item_again", "undo_settlement", "unpaid_until", "use_pack_session",
-    "use_session_of_pack", "waive_late_fee", "wallet_of", "wallet_part", "withdraw_price",
+    "fee_at", "give_credit", "has_active_plan", "invoice_seen", "invoices_of_payments", "invoices_seen", "last_moment",
+    "may_read_wallet", "members_at", "next_pay_period", "pack_sessions_left", "paid_for_by", "pay_balances",
+    "pay_not_closed", "pay_slip", "pay_slip_file", "pay_standings", "payer_of", "payments_of", "payouts_of_batch",
+    "plan_kept", "plans_for_sale", "price_history", "reason_of_gift", "record_payout", "record_payout_batch",
+    "release_customer", "request_refund", "resolve_difference", "retellings_made", "return_pack_session",
+    "reverse_payout", "reverse_payout_batch", "set_billed_to", "set_commission_rate", "set_coupon_taken", "set_payer",
+    "set_payer_of_many", "set_plan_sold", "set_price", "settle_item", "try_item_again", "undo_settlement",
+    "unpaid_until", "use_pack_session", "use_session_of_pack", "waive_late_fee", "wallet_of", "wallet_part",
+    "withdraw_price",
 ]  # fmt: skip
 
 
@@ -300,6 +303,7 @@ class BooksDiffer:
     theirs_minor: int | None
     theirs_currency: str | None
     customer_id: UUID | None
+    payment_id: UUID | None
     note: str
     outcome: str | None
     reason: str | None
@@ -316,7 +320,8 @@ def differences(
         BooksDiffer(
             finding_id=row.id, provider=row.provider, words=WORDS.get(row.kind, row.kind), subject=row.subject,
             found_at=row.found_at, currency=row.currency, ours_minor=row.ours_minor, theirs_minor=row.theirs_minor,
-            theirs_currency=row.theirs_currency, customer_id=row.customer_id, note=row.note,
+            theirs_currency=row.theirs_currency, customer_id=row.customer_id,
+            payment_id=row.payment_id, note=row.note,
             outcome=done.outcome if done else None, reason=done.reason if done else None,
             resolved_by=done.resolved_by if done else None, resolved_at=done.resolved_at if done else None,
         )
@@ -344,16 +349,17 @@ def resolve_difference(
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """When a provider's books were compared last, and how many of its lines."""
+    """When a provider's books were compared last, and how many of its lines since when."""
 
     provider: str
+    since: datetime
     ran_at: datetime
     movements: int
 
 
 def comparisons(session: Session) -> list[Comparison]:
     """The newest comparison with each provider."""
-    return [Comparison(row.provider, row.ran_at, row.movements) for row in reconciliation.last_runs(session)]
+    return [Comparison(row.provider, row.since, row.ran_at, row.movements) for row in reconciliation.last_runs(session)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from sqlalchemy.orm import Session
 
 from operational_api.commerce import books, catalogue, wallets
-from operational_api.commerce.billing import exceptions
+from operational_api.commerce.billing import exceptions, pay_router
 from operational_api.commerce.billing import router as billing
 from operational_api.commerce.billing.service import memberships
 from operational_api.commerce.models import CheckoutSession, Refund, RefundRequest
@@ -33,6 +33,7 @@ from operational_api.commerce.schemas import (
     PlanRead,
     RefundCreate,
     RefundRead,
+    RefundRequestCreate,
     RefundRequestRead,
     SubscriptionRead,
     WebhookRead,
@@ -201,7 +202,7 @@ def list_refund_requests(
     status_code=201,
     dependencies=[Allowed("commerce.request_refund")],
 )
-def request_refund(body: RefundCreate, principal: CurrentPrincipal, session: DbSession) -> RefundRequest:
+def request_refund(body: RefundRequestCreate, principal: CurrentPrincipal, session: DbSession) -> RefundRequest:
     """Ask for a refund; somebody else decides."""
     return approvals.request_refund(session, **body.model_dump(), principal=principal, now=datetime.now(UTC))
 
@@ -294,5 +295,7 @@ router.include_router(catalogue.router)
 router.include_router(wallets.router)
 router.include_router(books.router)
 router.include_router(books.settled)
+router.include_router(books.compared)
 router.include_router(billing.router)
+router.include_router(pay_router.router)
 router.include_router(exceptions.router)

@@ -225,6 +225,13 @@ class RefundCreate(BaseModel):
     reason: Reason
 
 
+class RefundRequestCreate(RefundCreate):
+    """The same, or a line of the payment's invoice, counted from 1: as much as it charges, and an amount then is
+    what somebody saw who looked. A late cancellation is waived with its line."""
+
+    line_position: int | None = Field(None, ge=1, le=1000)
+
+
 class RefundRead(BaseModel):
     """Money given back."""
 
@@ -239,13 +246,15 @@ class RefundRead(BaseModel):
 
 
 class RefundRequestRead(RequestRead):
-    """A refund asked for, and what was decided."""
+    """A refund asked for, and what was decided. `fee_booking_id`: whose late cancellation is waived with it."""
 
     payment_id: UUID
     customer_id: UUID
     amount_minor: int
     currency: str
     refund_id: UUID | None
+    line_position: int | None
+    fee_booking_id: UUID | None
 
 
 class DisputeRead(BaseModel):

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from contracts.events.commerce import PackReduced
+from contracts.events.commerce import PackReduced, RefundDecided
 from contracts.events.envelope import Event
 from contracts.events.identity import AccountClosed
 from contracts.events.scheduling import (
@@ -29,6 +29,7 @@ from operational_api.scheduling.service import (
     connections,
     continuing,
     entries,
+    fees,
     holds,
     openings,
     pushes,
@@ -127,6 +128,16 @@ def leave_unpaid(session: Session, event: Event) -> None:
         log.info("unpaid_sessions_left", pack_id=str(event.pack_id), sessions=len(gone))
 
 
+def waive_refunded(session: Session, event: Event) -> None:
+    """A late cancellation that was paid costs nothing after all once somebody agreed to give its line back."""
+    assert isinstance(event, RefundDecided)  # noqa: S101 - registered for this event only
+    if event.decision == "approved" and event.fee_booking_id is not None and event.decided_by is not None:
+        fees.waive_refunded(
+            session, booking_id=event.fee_booking_id, actor_id=event.decided_by,
+            reason=f"Refund request {event.request_id}", now=event.occurred_at,
+        )  # fmt: skip
+
+
 def forget_person(session: Session, event: Event) -> None:
     """Of a closed account stays which sessions there were; a coach's is no name any more."""
     assert isinstance(event, AccountClosed)  # noqa: S101 - registered for this event only
@@ -142,6 +153,7 @@ HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
     AssistantReleased.type: [show_assistants],
     ClassChanged.type: [show_assistants],
     PackReduced.type: [leave_unpaid],
+    RefundDecided.type: [waive_refunded],
     AccountClosed.type: [leave_sessions, disconnect_calendars, forget_person],
 }
 

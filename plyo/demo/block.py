@@ -77,9 +77,12 @@ def live(
     talk = Conversation(batch, customers, coaches, journey, clock, base.desk[0])
     _talk(talk, customers, journey, moves, hurt, members, base, clock, number == 0)
     rules.write_runs(batch, talk, base.rule, customers=customers, coaches=coaches, journey=journey, clock=clock)
-    earnings.earn(batch, bookings, packs, customers=customers, coaches=coaches, desk=base.desk, clock=clock)
+    assists = sessions.write_assistants(
+        batch, bookings, slots, coaches=coaches, locations=base.locations, since=earnings.first_days(clock)[0],
+        clock=clock,
+    )  # fmt: skip
+    earnings.earn(batch, bookings, packs, assists, customers=customers, coaches=coaches, desk=base.desk, clock=clock)
     wallets.write(batch, spent, customers=customers, desk=base.desk, clock=clock)
-    sessions.write_assistants(batch, slots, coaches=coaches, locations=base.locations, clock=clock)
     return Block(batch, customers, journey)
 
 

@@ -268,29 +268,46 @@ def write(
     return slots
 
 
+@dataclass
+class Assists:
+    """Classes that somebody assists, as parallel columns. `held_at`: when the first who came to one, or missed it, was
+    marked; not a time where nobody was."""
+
+    coach: Ints
+    classes: Ids
+    starts_at: Times
+    held_at: Times
+
+
 def write_assistants(
-    batch: Batch, slots: NDArray[np.void], *, coaches: Coaches, locations: Ids, clock: Clock
-) -> None:  # fmt: skip
-    """Who leads no class assists the one on Saturdays to come of who does, where both are there. Last of a block: what
-    is drawn here moves nothing else."""
+    batch: Batch, bookings: Bookings, slots: NDArray[np.void], *, coaches: Coaches, locations: Ids,
+    since: np.datetime64, clock: Clock,
+) -> Assists:  # fmt: skip
+    """Who leads no class assists the one on Saturdays of who does, where both are there, from a day on."""
     last, weeks = CELLS + GROUP_CELLS - 1, np.arange(clock.weeks)
     follows = np.zeros(len(coaches), bool)
     follows[1:] = leads(coaches)[:-1] & ~leads(coaches)[1:] & (coaches.studio[1:] == coaches.studio[:-1])
-    helps = follows[:, None] & works(coaches, clock) & (weeks >= clock.current)
+    helps = follows[:, None] & works(coaches, clock) & (clock.monday + weeks * np.timedelta64(7, "D") >= since)
     coach, week = np.nonzero(helps)
     lead = coach - 1
     starts = clock.utc(
         coaches.studio[lead], clock.day(week, coaches.cell_weekday[lead, last]), coaches.cell_hour[lead, last] * 60
     )
-    there = has_id(slots[lead, week, last]) & (starts > clock.until)
+    there = has_id(slots[lead, week, last])
     coach, week, lead, starts = coach[there], week[there], lead[there], starts[there]
+    classes = slots[lead, week, last]
     created = np.minimum(starts - 28 * DAY, clock.until - HOUR)
     batch.add(
         "scheduling.slots", id=batch.ids(created), coach_id=coaches.ids[coach],
         location_id=locations[coaches.studio[coach]], kind="assist",
         title=Coded((lead * 3 + last) % len(CLASSES), CLASSES), starts_at=starts, ends_at=starts + HOUR,
-        capacity=np.zeros(len(coach), int), status="open", assists_id=slots[lead, week, last], created_at=created,
+        capacity=np.zeros(len(coach), int), status="open", assists_id=classes, created_at=created,
     )  # fmt: skip
+    marked = np.full((len(coaches), clock.weeks), _NAT)
+    came = np.flatnonzero((bookings.cell == last) & np.isin(bookings.status, (ATTENDED, MISSED)))
+    came = came[np.argsort(bookings.outcome_at[came])[::-1]]  # of those at one place the last is kept: the earliest
+    marked[bookings.coach[came], bookings.week[came]] = bookings.outcome_at[came]
+    return Assists(coach, classes, starts, marked[lead, week])
 
 
 def _write_slots(batch: Batch, bookings: Bookings, coaches: Coaches, locations: Ids, clock: Clock) -> NDArray[np.void]:

@@ -35,6 +35,7 @@ COMING = {"plan_code": "DEARER", "price_id": "COMING_PRICE"}
 A_MONTH = {"name": "Evenings", "kind": "membership", "interval_months": 1}
 MONTHLY = {"name": "Evenings", "interval_months": "1"}
 WHY = {"reason": "Asked at the desk"}
+ONE_PAYS = {"customer_ids": ["member"], "payer_id": "newcomer"}
 FIRM = {"billed_to": "Nordlicht GmbH"}
 REFUND = {"payment_id": "PAYMENT", "amount_minor": 100} | WHY
 REQUEST, FINDING = {"request_id": "REFUND_REQUEST"}, {"finding_id": "FINDING"}
@@ -116,6 +117,8 @@ DEEDS: dict[str, Deed] = {
     ),
     "POST /staff/people/{account_id}/gifts": Deed("front_desk", {"account_id": "buyer"}, form={"amount": "5"} | WHY),
     "POST /staff/people/{account_id}/payer": Deed("finance", {"account_id": "buyer"}, form={}),
+    "POST /api/commerce/payer-changes/preview": Deed("finance", body=ONE_PAYS | {"payer_id": None}),
+    "POST /api/commerce/payer-changes": Deed("finance", body=ONE_PAYS),
     "POST /staff/payers": Deed("finance", form={"customer_id": "buyer"}),
     "POST /staff/people/{account_id}/billed-to": Deed("finance", {"account_id": "buyer"}, form=FIRM),
     "PUT /api/commerce/billed-to": Deed("buyer", body=FIRM),
@@ -170,6 +173,11 @@ DEEDS: dict[str, Deed] = {
     ),
     "POST /api/commerce/commission-payouts/{payout_id}/reversal": Deed("finance", {"payout_id": "PAYOUT"}, body=WHY),
     "POST /staff/commissions/payouts/{payout_id}/reversal": Deed("finance", {"payout_id": "PAYOUT"}, form=WHY),
+    "GET /api/commerce/commission-payout-batches/{batch_id}": Deed("finance", {"batch_id": "BATCH"}),
+    "POST /api/commerce/commission-payout-batches": Deed("finance", body={"last_on": "2024-01-01", "seen": "UNPAID"}),
+    "POST /api/commerce/commission-payout-batches/{batch_id}/reversal": Deed(
+        "finance", {"batch_id": "BATCH"}, body=WHY
+    ),
     "GET /staff/commissions/paid-outside/{batch_id}": Deed("finance", {"batch_id": "BATCH"}),
     "POST /staff/commissions/paid-outside": Deed("finance", form={"last_on": "2024-01-01", "seen": "UNPAID"}),
     "POST /staff/commissions/paid-outside/{batch_id}/reversal": Deed("finance", {"batch_id": "BATCH"}, form=WHY),

@@ -335,6 +335,8 @@ NOBODYS = {
     "POST /api/commerce/commission-payouts/{payout_id}/reversal",
     "POST /staff/commissions/statements/{statement_id}/payouts",
     "POST /staff/commissions/payouts/{payout_id}/reversal",
+    "GET /api/commerce/commission-payout-batches/{batch_id}",
+    "POST /api/commerce/commission-payout-batches/{batch_id}/reversal",
     "POST /staff/commissions/paid-outside", "GET /staff/commissions/paid-outside/{batch_id}",
     "POST /staff/commissions/paid-outside/{batch_id}/reversal",
     # what left or not is the business's own doubt

@@ -125,7 +125,7 @@ class InvoiceNotCreditable(DomainError):
 
 
 class FeePaid(DomainError):
-    """This fee was paid already: ask for a refund of that payment instead."""
+    """This fee was paid already: ask for a refund of its line of the invoice instead."""
 
 
 class CreditTooLarge(Invalid):
@@ -142,6 +142,10 @@ class PriceInThePast(Invalid):
 
 class PayerLoop(DomainError):
     """Who pays for somebody else pays for themselves: nobody else can pay for them."""
+
+
+class PayersRefused(DomainError):
+    """One of them cannot be paid for so: nothing was changed for anybody."""
 
 
 class PayPeriodInvalid(Invalid):

@@ -95,6 +95,7 @@ class BillingItem(Base):
     comes to has its `plan_change_id`: if that fails, it was never owed. `payer_id` is whose it is where that is not the
     customer: who paid for them when it was caused, or had paid for the days; another payer since has nothing to do with
     it. A credit that went back to the card has its `refund_id`. `parked_id` holds it for an invoice that was parked.
+    A fee that its invoice asks for no more has `let_go_at`.
 
     `settled_as` is what somebody, or a rule, made of it instead: paid_outside (a credit, by other means), written_off
     (a credit that is not given back), waived (a charge), voided (with a parked invoice; a credit with the payment that
@@ -149,6 +150,7 @@ class BillingItem(Base):
     settled_at: Mapped[datetime | None]
     settled_by: Mapped[UUID | None]
     settled_reason: Mapped[str | None]
+    let_go_at: Mapped[datetime | None]
 
 
 class InvoiceLine(Base):

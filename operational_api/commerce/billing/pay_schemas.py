@@ -3,15 +3,20 @@
 What customers pay is `schemas`.
 """
 
+from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from operational_api.commerce.billing.models import CommissionPayout
 from operational_api.commerce.billing.schemas import AMOUNT_MAX
+from operational_api.commerce.billing.service.payout_batches import UnpaidUntil
 from operational_api.commerce.schemas import NO_NUL, CurrencyCode, Reason
 from operational_api.core.wall_time import Day
+
+Reference = Annotated[str, StringConstraints(strip_whitespace=True, max_length=140, pattern=NO_NUL)]
 
 
 class CommissionRateCreate(BaseModel):
@@ -91,7 +96,7 @@ class PayoutCreate(BaseModel):
     amount_minor: int = Field(gt=0, le=AMOUNT_MAX)
     left_minor: int = Field(gt=0, le=AMOUNT_MAX)
     paid_on: Day
-    reference: Annotated[str, StringConstraints(strip_whitespace=True, max_length=140, pattern=NO_NUL)] | None = None
+    reference: Reference | None = None
 
 
 class PayoutReverse(BaseModel):
@@ -109,6 +114,95 @@ class PayoutRead(BaseModel):
     paid_on: date
     reference: str | None
     is_reversed: bool
+
+
+class UnpaidRead(BaseModel):
+    """A closed statement of which so much is not paid."""
+
+    statement_id: UUID
+    coach_id: UUID
+    first_on: date
+    last_on: date
+    currency: str
+    left_minor: int
+
+
+class AmountRead(BaseModel):
+    """An amount in one currency."""
+
+    amount_minor: int
+    currency: str
+
+
+class UnpaidList(BaseModel):
+    """Statements that are not paid of periods that ended by a day, the oldest first, and together by currency; at most
+    200, what a batch has. `own`: how many more are of one's own pay, which somebody else notes. `seen` names just these
+    amounts: a batch is noted with it."""
+
+    last_on: date
+    items: list[UnpaidRead]
+    totals: list[AmountRead]
+    own: int
+    seen: str
+
+    @classmethod
+    def of(cls, last_on: date, found: UnpaidUntil) -> Self:
+        """Of what is not paid."""
+        rows = [
+            UnpaidRead(
+                statement_id=row.id, coach_id=row.coach_id, first_on=row.first_on, last_on=row.last_on,
+                currency=row.currency, left_minor=left,
+            )
+            for row, left in ((one.statement, one.left_minor) for one in found.rows)
+        ]  # fmt: skip
+        totals = [AmountRead(amount_minor=minor, currency=currency) for currency, minor in found.totals.items()]
+        return cls(last_on=last_on, items=rows, totals=totals, own=found.own, seen=found.seen)
+
+
+class PayoutBatchCreate(BaseModel):
+    """That all that is not paid up to a day was paid. `seen`: of the look at it; what has changed since is refused."""
+
+    last_on: Day
+    seen: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
+    reference: Reference = ""
+
+
+class BatchPayoutRead(BaseModel):
+    """One payment of a batch, placed on the last day of its period."""
+
+    payout_id: UUID
+    statement_id: UUID
+    coach_id: UUID
+    amount_minor: int
+    currency: str
+    paid_on: date
+    is_reversed: bool
+
+
+class PayoutBatchRead(BaseModel):
+    """Payments that were noted at once, and whether each was taken back since."""
+
+    id: UUID
+    reference: str | None
+    recorded_by: UUID
+    recorded_at: datetime
+    payouts: list[BatchPayoutRead]
+
+    @classmethod
+    def of(cls, batch_id: UUID, rows: Iterable[tuple[CommissionPayout, bool]]) -> Self:
+        """Of a batch, which has one payment at least."""
+        paid = list(rows)
+        first = paid[0][0]
+        return cls(
+            id=batch_id, reference=first.reference, recorded_by=first.recorded_by, recorded_at=first.recorded_at,
+            payouts=[
+                BatchPayoutRead(
+                    payout_id=row.id, statement_id=row.statement_id, coach_id=row.coach_id,
+                    amount_minor=row.amount_minor, currency=row.currency, paid_on=row.paid_on, is_reversed=is_reversed,
+                )
+                for row, is_reversed in paid
+            ],
+        )  # fmt: skip
 
 
 class BalanceRead(BaseModel):

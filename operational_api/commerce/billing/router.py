@@ -1,31 +1,16 @@
-"""HTTP to service and back: memberships that we bill, invoices, collection, prices, payers and commission."""
+"""HTTP to service and back: memberships that we bill, invoices, collection, prices and payers.
+
+What coaches earn and are paid is `pay_router`.
+"""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import Query, Request, Response
+from fastapi import Request, Response
 
 from operational_api.commerce import invoice_desk
-from operational_api.commerce.billing.models import CommissionRate, Coupon, CreditNote
-from operational_api.commerce.billing.pay_schemas import (
-    BalanceList,
-    BalanceRead,
-    CommissionRateCreate,
-    CommissionRateList,
-    CommissionRateRead,
-    EarningList,
-    EarningRead,
-    PayoutCreate,
-    PayoutReverse,
-    PayPeriodClose,
-    PaySlipList,
-    PaySlipRead,
-    StandingRead,
-    StatementList,
-    StatementListed,
-    StatementRead,
-)
+from operational_api.commerce.billing.models import Coupon, CreditNote
 from operational_api.commerce.billing.proration import Mode
 from operational_api.commerce.billing.schemas import (
     BilledTo,
@@ -40,6 +25,9 @@ from operational_api.commerce.billing.schemas import (
     InvoiceDetail,
     MembershipCreate,
     PauseCreate,
+    PayerChangeList,
+    PayerChangeRead,
+    PayerChangesCreate,
     PayerRead,
     PayerSet,
     PlanChangeCreate,
@@ -51,16 +39,11 @@ from operational_api.commerce.billing.schemas import (
 from operational_api.commerce.billing.service import (
     collection,
     coupons,
-    earnings,
     memberships,
     papers,
-    pay_lines,
-    pay_slips,
     payers,
-    payouts,
     plan_changes,
     pricing,
-    studios,
 )
 from operational_api.commerce.models import PlanPrice
 from operational_api.commerce.schemas import PlanCode, SubscriptionRead
@@ -69,14 +52,12 @@ from operational_api.commerce.settings import SellerSettings
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
-from operational_api.core.policy import Allowed, may_see_everybody
+from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 from operational_api.core.routing import ContextRouter
-from operational_api.core.wall_time import Day
 
 router = ContextRouter(prefix="/api/commerce", tags=["billing"], route_class=IdempotentRoute)
 PDF: dict[int | str, dict[str, Any]] = {200: {"content": {"application/pdf": {}}}}
-SLIP: dict[int | str, dict[str, Any]] = {200: {"content": {"application/pdf": {}, "text/csv": {}}}}
 
 
 def seller(request: Request) -> SellerSettings:
@@ -278,6 +259,25 @@ def set_payer(customer_id: UUID, body: PayerSet, actor_id: CurrentAccount, sessi
     return PayerRead(customer_id=row.id, payer_id=row.payer_id)
 
 
+@router.post("/payer-changes/preview", dependencies=[Allowed("commerce.set_payer")])
+def preview_payer_changes(body: PayerChangesCreate, actor_id: CurrentAccount, session: DbSession) -> PayerChangeList:
+    """What would become of each if one account paid for many; nothing changes."""
+    made = payers.set_payer_of_many(
+        session, customer_ids=body.customer_ids, payer_id=body.payer_id, actor_id=actor_id, now=datetime.now(UTC),
+        is_a_look=True,
+    )  # fmt: skip
+    return PayerChangeList(items=[PayerChangeRead.model_validate(one) for one in made])
+
+
+@router.post("/payer-changes", dependencies=[Allowed("commerce.set_payer")])
+def create_payer_changes(body: PayerChangesCreate, actor_id: CurrentAccount, session: DbSession) -> PayerChangeList:
+    """Let one account, a company say, pay for many, or each for themselves again: for all of them or for nobody."""
+    made = payers.set_payer_of_all(
+        session, customer_ids=body.customer_ids, payer_id=body.payer_id, actor_id=actor_id, now=datetime.now(UTC)
+    )
+    return PayerChangeList(items=[PayerChangeRead.model_validate(one) for one in made])
+
+
 @router.put("/billed-to", dependencies=[Allowed("commerce.buy")])
 def set_billed_to(body: BilledTo, account_id: CurrentAccount, session: DbSession) -> BilledTo:
     """Address the invoices that one pays from now on to a company."""
@@ -285,118 +285,3 @@ def set_billed_to(body: BilledTo, account_id: CurrentAccount, session: DbSession
         session, customer_id=account_id, words=body.billed_to or "", actor_id=account_id, now=datetime.now(UTC)
     )
     return BilledTo(billed_to=row.billed_to)
-
-
-@router.get("/commission-rates", dependencies=[Allowed("commerce.set_commission")])
-def list_rates(session: DbSession) -> CommissionRateList:
-    """What coaches earn, and earned."""
-    return CommissionRateList(items=[CommissionRateRead.model_validate(row) for row in pay_lines.rates(session)])
-
-
-@router.post(
-    "/commission-rates",
-    response_model=CommissionRateRead,
-    status_code=201,
-    dependencies=[Allowed("commerce.set_commission")],
-)
-def create_rate(body: CommissionRateCreate, actor_id: CurrentAccount, session: DbSession) -> CommissionRate:
-    """Set what a coach earns from a day on."""
-    return earnings.set_rate(session, **body.model_dump(), actor_id=actor_id, now=datetime.now(UTC))
-
-
-@router.get("/commissions", dependencies=[Allowed("commerce.set_commission")])
-def list_commissions(session: DbSession, last_on: Day | None = None) -> EarningList:
-    """What every coach is owed up to a day, today unless one is named, and is in no statement yet."""
-    last = last_on or studios.days(session, datetime.now(UTC))[1]
-    return EarningList(
-        last_on=last, items=[EarningRead.model_validate(one) for one in earnings.earned(session, last_on=last)]
-    )
-
-
-@router.post("/commission-statements", status_code=201, dependencies=[Allowed("commerce.close_pay_period")])
-def close_pay_period(body: PayPeriodClose, actor_id: CurrentAccount, session: DbSession) -> StatementList:
-    """Close a pay period: a statement for every coach who worked in it."""
-    made = earnings.close(
-        session, first_on=body.first_on, last_on=body.last_on, actor_id=actor_id, now=datetime.now(UTC)
-    )
-    return StatementList(items=[StatementRead.model_validate(row) for row in made])
-
-
-@router.get("/commission-statements", dependencies=[Allowed("commerce.read_commissions")])
-def list_statements(
-    principal: CurrentPrincipal, account_id: CurrentAccount, session: DbSession, limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Page[StatementListed]:  # fmt: skip
-    """Closed pay periods and how far they are paid, the newest first: a coach's own, or everybody's for finance."""
-    sees_all = may_see_everybody(principal, "commerce.read_commissions")
-    rows, following = earnings.statements(
-        session, coach_id=None if sees_all else account_id, limit=limit, cursor=cursor
-    )
-    paid = payouts.standings(session, [row.id for row in rows])
-    return Page(
-        items=[
-            StatementListed(
-                **StatementRead.model_validate(row).model_dump(), standing=StandingRead.model_validate(paid[row.id])
-            )
-            for row in rows
-        ],
-        next_cursor=following,
-    )
-
-
-@router.get("/commission-statements/{statement_id}", dependencies=[Allowed("commerce.read_commissions")])
-def read_statement(statement_id: UUID, principal: CurrentPrincipal, session: DbSession) -> PaySlipRead:
-    """A closed statement, line by line: sessions, and corrections with what each came from."""
-    return PaySlipRead.model_validate(pay_slips.closed(session, principal, statement_id=statement_id))
-
-
-@router.get(
-    "/commission-statements/{statement_id}/file", response_class=Response, responses=SLIP,
-    dependencies=[Allowed("commerce.read_commissions")],
-)  # fmt: skip
-def read_statement_file(
-    statement_id: UUID, principal: CurrentPrincipal, session: DbSession, request: Request,
-    file_format: Annotated[pay_slips.FileFormat, Query(alias="format")] = "pdf",
-) -> Response:  # fmt: skip
-    """A closed statement as a PDF, or as CSV."""
-    return attachment(*pay_slips.file(
-        session, principal, statement_id=statement_id, file_format=file_format, seller=seller(request)
-    ))  # fmt: skip
-
-
-@router.post(
-    "/commission-statements/{statement_id}/payouts", status_code=201, dependencies=[Allowed("commerce.record_payout")]
-)
-def create_payout(
-    statement_id: UUID, body: PayoutCreate, principal: CurrentPrincipal, session: DbSession
-) -> PaySlipRead:  # fmt: skip
-    """Note that a coach was paid a statement, or a part of it; the statement as it is then."""
-    payouts.record(session, principal, statement_id=statement_id, **body.model_dump(), now=datetime.now(UTC))
-    return read_statement(statement_id, principal, session)
-
-
-@router.post("/commission-payouts/{payout_id}/reversal", dependencies=[Allowed("commerce.record_payout")])
-def reverse_payout(
-    payout_id: UUID, body: PayoutReverse, principal: CurrentPrincipal, session: DbSession
-) -> PaySlipRead:  # fmt: skip
-    """Take back that a coach was paid: it was a mistake, and is owed again; the statement as it is then."""
-    row = payouts.reverse(session, principal, payout_id=payout_id, reason=body.reason, now=datetime.now(UTC))
-    return read_statement(row.statement_id, principal, session)
-
-
-@router.get("/commission-balances", dependencies=[Allowed("commerce.read_commissions")])
-def list_balances(principal: CurrentPrincipal, account_id: CurrentAccount, session: DbSession) -> BalanceList:
-    """What is still to be paid of closed statements: a coach's own, or everybody's for finance."""
-    sees_all = may_see_everybody(principal, "commerce.read_commissions")
-    found = payouts.balances(session, coach_id=None if sees_all else account_id)
-    return BalanceList(items=[BalanceRead.model_validate(one) for one in found])
-
-
-@router.get("/coaches/{coach_id}/pay", dependencies=[Allowed("commerce.read_commissions")])
-def read_open_pay(
-    coach_id: UUID, principal: CurrentPrincipal, session: DbSession, last_on: Day | None = None
-) -> PaySlipList:
-    """What a coach earned up to a day, today unless one is named, that is in no statement yet, line by line."""
-    last = last_on or studios.days(session, datetime.now(UTC))[1]
-    found = pay_slips.not_closed(session, principal, coach_id=coach_id, last_on=last)
-    return PaySlipList(items=[PaySlipRead.model_validate(one) for one in found])

@@ -287,6 +287,29 @@ class PayerRead(BaseModel):
     payer_id: UUID | None
 
 
+class PayerChangesCreate(BaseModel):
+    """For whom one account pays from now on, at most 200 at once; None: each for themselves again."""
+
+    customer_ids: Annotated[list[UUID], Field(min_length=1, max_length=200)]
+    payer_id: UUID | None
+
+
+class PayerChangeRead(BaseModel):
+    """What becomes of one of them: `former_id` paid until now (None: they did). `refusal`: why it cannot be."""
+
+    model_config = ConfigDict(from_attributes=True)
+    customer_id: UUID
+    former_id: UUID | None
+    is_changed: bool
+    refusal: str | None
+
+
+class PayerChangeList(BaseModel):
+    """What becomes of each, in the order they were named."""
+
+    items: list[PayerChangeRead]
+
+
 class BilledTo(BaseModel):
     """What invoices are addressed to instead of a person's name, on a line each: a company, where it sits, its tax
     number. None: the name."""

@@ -96,7 +96,8 @@ class FindingResolution(Base):
 
 
 class ReconciliationRun(Base):
-    """One comparison with a provider's books, append-only: from when to when, over how much, with how many findings."""
+    """One comparison with a provider's books, append-only: from when to when, over how many of its lines
+    (`movements`), with how many findings."""
 
     __tablename__ = "reconciliation_runs"
     __table_args__ = (Index("ix_reconciliation_runs_ran_at", "provider", "ran_at"), SCHEMA)

@@ -100,12 +100,14 @@ class Refund(Base):
 
 
 class RefundRequest(approvals.Request, Base):
-    """A refund that takes two (`core.approvals`)."""
+    """A refund that takes two (`core.approvals`): of an amount, or of a line of the payment's invoice, counted
+    from 1. `fee_booking_id` is whose late cancellation that line charges: waived once it is approved."""
 
     __tablename__ = "refund_requests"
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         CheckConstraint("(status = 'approved') = (refund_id is not null)", name="approved_has_refund"),
+        CheckConstraint("fee_booking_id is null or line_position is not null", name="fee_is_a_line"),
         *approvals.rules("refund_requests", once=["payment_id"], about="customer_id"),
         SCHEMA,
     )
@@ -114,6 +116,8 @@ class RefundRequest(approvals.Request, Base):
     amount_minor: Mapped[AmountMinor]
     currency: Mapped[Currency]
     refund_id: Mapped[UUID | None] = mapped_column(ForeignKey(Refund.id))
+    line_position: Mapped[int | None] = mapped_column(SmallInteger)
+    fee_booking_id: Mapped[UUID | None]
 
 
 class Dispute(Base):

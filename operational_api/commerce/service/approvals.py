@@ -20,7 +20,7 @@ from operational_api.commerce.errors import (
 from operational_api.commerce.models import Payment, RefundRequest
 from operational_api.commerce.providers import Providers
 from operational_api.commerce.providers.port import PaymentProvider
-from operational_api.commerce.service import refunds
+from operational_api.commerce.service import refund_lines, refunds
 from operational_api.core.approvals import Approvals
 from operational_api.core.principal import Principal
 
@@ -35,7 +35,7 @@ def _requested(row: RefundRequest) -> RefundRequested:
 def _decided(row: RefundRequest, now: datetime) -> RefundDecided:
     return RefundDecided(
         occurred_at=now, request_id=row.id, payment_id=row.payment_id, decision=row.status, decided_by=row.decided_by,
-        requested_by=row.requested_by,
+        requested_by=row.requested_by, fee_booking_id=row.fee_booking_id,
     )  # fmt: skip
 
 
@@ -71,18 +71,20 @@ def require_small(session: Session, *, payment_id: UUID, amount_minor: int | Non
 
 def request_refund(
     session: Session, *, payment_id: UUID, amount_minor: int | None, reason: str, principal: Principal, now: datetime,
-    customer_id: UUID | None = None, invoice_id: UUID | None = None,
+    customer_id: UUID | None = None, invoice_id: UUID | None = None, line_position: int | None = None,
 ) -> RefundRequest:  # fmt: skip
     """Ask for a refund and announce it.
 
     Args:
         amount_minor: None for all that is left.
         customer_id: Whose payment it has to be, and `invoice_id` of which invoice; None for any.
+        line_position: The line of its invoice that is given back, from 1: then the amount is what was seen of it.
 
     Raises:
         PaymentNotFound: no such payment.
         PaymentNotRefundable: not captured, or given back already.
         RefundTooLarge: more than is left.
+        LineNotRefundable, RefundChanged: that line is not to be given back, or not so much of it.
         RefundAskedAlready: one of this payment is waiting to be decided.
         OwnRefundRequest: it is the principal's own payment.
     """
@@ -94,12 +96,15 @@ def request_refund(
     left = refunds.left_minor(session, payment)
     if payment.status != "captured" or left == 0:
         raise PaymentNotRefundable
-    amount = left if amount_minor is None else amount_minor
+    amount, booking_id = left if amount_minor is None else amount_minor, None
+    if line_position is not None:
+        line = refund_lines.to_give_back(session, payment, position=line_position, seen_minor=amount_minor)
+        amount, booking_id = line.amount_minor, line.booking_id
     if amount > left:
         raise RefundTooLarge(left_minor=left, currency=payment.currency)
     row = RefundRequest(
         payment_id=payment_id, customer_id=payment.customer_id, amount_minor=amount, currency=payment.currency,
-        reason=reason,
+        reason=reason, line_position=line_position, fee_booking_id=booking_id,
     )  # fmt: skip
     return REFUNDS.request(session, row, principal=principal, now=now)
 
@@ -129,9 +134,10 @@ def approve(
     """
 
     def give_back(row: RefundRequest) -> None:
+        of = "" if refund_lines.is_of_days(session, row) else refunds.OF_NO_DAYS
         made = refunds.refund_payment(
             session, provider, payment_id=row.payment_id, amount_minor=row.amount_minor, reason=row.reason,
-            actor_id=principal.account_id, asked_as=f"refund-request-{row.id}", now=now,
+            actor_id=principal.account_id, asked_as=f"{of}refund-request-{row.id}", now=now,
         )  # fmt: skip
         row.refund_id = made.id
 

@@ -1,5 +1,6 @@
 """Invoices and the attempts to collect them: following the provider's state, posting the ledger, listing."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -175,6 +176,15 @@ def captured_payment(
             return None
         found = session.execute(query).one_or_none()
     return (found[0], found[1]) if found else None
+
+
+def of_payments(session: Session, payment_ids: Iterable[UUID]) -> dict[UUID, Invoice]:
+    """What these payments were for, by their ids."""
+    wanted = list(payment_ids)
+    if not wanted:
+        return {}
+    query = select(Payment.id, Invoice).join(Invoice, Invoice.id == Payment.invoice_id).where(Payment.id.in_(wanted))
+    return dict(session.execute(query).tuples().all())
 
 
 def invoices_of(

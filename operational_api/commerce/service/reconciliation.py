@@ -28,7 +28,7 @@ _AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a comparison came to."""
+    """What a comparison came to. `movements`: how many of the provider's lines were compared, whenever it told them."""
 
     movements: int
     found: int
@@ -58,7 +58,7 @@ def run(session: Session, books: Books, *, now: datetime) -> Outcome:
     What was before the first line of the provider's that we know is not compared: the account was another one then.
     """
     since, until = now - LOOKS_BACK, now - GRACE
-    lines = keep(session, books.name, books.movements(since, now), books.payouts(since, now))
+    keep(session, books.name, books.movements(since, now), books.payouts(since, now))
     first, last = session.execute(
         select(func.min(ProviderMovement.occurred_at), func.max(ProviderMovement.occurred_at)).where(
             ProviderMovement.provider == books.name
@@ -66,31 +66,33 @@ def run(session: Session, books: Books, *, now: datetime) -> Outcome:
     ).one()
     if books.settles_later and last is not None:
         until = min(until, last)
-    found: list[findings.Difference] = []
+    found, compared = list[findings.Difference](), 0
     if first is not None:
         span = reconcile.Span(books.name, max(since, first), until, books.is_live, books.tells_fees)
-        found = reconcile.differences(session, span)
+        found, compared = reconcile.differences(session, span), _lines_in(session, span)
     new = findings.record(session, found, now=now)
     session.add(
         ReconciliationRun(
-            provider=books.name, since=since, until=until, ran_at=now, movements=lines, new_findings=len(new)
+            provider=books.name, since=since, until=until, ran_at=now, movements=compared, new_findings=len(new)
         )
     )
     session.flush()
-    log.info("reconciled", provider=books.name, movements=lines, found=len(found), new=len(new))
-    return Outcome(lines, len(found), new)
+    log.info("reconciled", provider=books.name, movements=compared, found=len(found), new=len(new))
+    return Outcome(compared, len(found), new)
 
 
-def keep(session: Session, provider: str, movements: Iterable[Movement], payouts: Iterable[Payout]) -> int:
-    """Store lines and payouts as they are now; a line that came before takes its newest state.
+def _lines_in(session: Session, span: reconcile.Span) -> int:
+    of_it = (
+        ProviderMovement.provider == span.provider,
+        ProviderMovement.occurred_at >= span.since, ProviderMovement.occurred_at < span.until,
+    )  # fmt: skip
+    return session.scalar(select(func.count()).where(*of_it)) or 0
 
-    Returns:
-        How many lines there were.
-    """
-    lines = [asdict(one) | {"provider": provider} for one in movements]
-    _upsert(session, ProviderMovement, lines)
+
+def keep(session: Session, provider: str, movements: Iterable[Movement], payouts: Iterable[Payout]) -> None:
+    """Store lines and payouts as they are now; a line that came before takes its newest state."""
+    _upsert(session, ProviderMovement, [asdict(one) | {"provider": provider} for one in movements])
     _upsert(session, ProviderPayout, [asdict(one) | {"provider": provider} for one in payouts])
-    return len(lines)
 
 
 def _upsert(session: Session, model: type[Any], rows: Sequence[dict[str, Any]]) -> None:

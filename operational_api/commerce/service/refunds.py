@@ -28,6 +28,8 @@ from operational_api.core.outbox import publish
 log = get_logger(__name__)
 OF_CREDIT = "credit-"
 """How a refund's name begins that gives back a credit: days whose worth was taken off the membership before."""
+OF_NO_DAYS = "line-"
+"""How a refund's name begins that is of a line which charges no days: those of the invoice bear no part of it."""
 _NOTHING_LEFT = "All of this payment was given back already, or was paid into a wallet and is spent."
 FIRST_LOOK, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 
@@ -319,8 +321,8 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
         lines=_lines(session, row, payment, invoice, tax),
         posted_at=posted_at,
     )
-    is_of_credit = (row.provider_key or "").startswith(OF_CREDIT)
-    credit_notes.document_refund(session, refund=row, invoice=invoice, tax_minor=tax, is_of_credit=is_of_credit)
+    is_of_days = not (row.provider_key or "").startswith((OF_CREDIT, OF_NO_DAYS))
+    credit_notes.document_refund(session, refund=row, invoice=invoice, tax_minor=tax, is_of_days=is_of_days)
     back = not_asked_for + int(before or 0) + row.amount_minor
     packs.reduce(session, invoice, back_minor=back, source=row.id, at=posted_at)
     corrections.correct(session, invoice, source=("refund", row.id), at=posted_at)

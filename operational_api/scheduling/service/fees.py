@@ -1,4 +1,4 @@
-"""What a late cancellation costs: handed to commerce, which bills it, or waived by staff."""
+"""What a late cancellation costs: handed to commerce, which bills it, or waived, by staff or with its refund."""
 
 from datetime import datetime
 from uuid import UUID
@@ -43,10 +43,29 @@ def waive(session: Session, *, booking_id: UUID, actor_id: UUID, reason: str, no
         FeePaid, InvoiceNotCreditable: it was paid, or nobody knows yet whether it was.
     """
     booking = seats.get_booking(session, booking_id, lock=True)
-    amount, currency = booking.late_fee_minor, booking.late_fee_currency
-    if booking.late_fee_due_at is None or booking.late_fee_waived_at is not None or not amount or not currency:
+    if not _is_due(booking):
         raise NoFee
     commerce.waive_late_fee(session, booking_id=booking.id, reason=reason, actor_id=actor_id, now=now)
+    return _mark(session, booking, actor_id=actor_id, reason=reason, now=now)
+
+
+def waive_refunded(session: Session, *, booking_id: UUID, actor_id: UUID, reason: str, now: datetime) -> None:
+    """Mark the fee of a booking as waived that was paid and is given back; commerce has decided that. A booking that is
+    gone, or whose fee is waived, stays as it is."""
+    booking = session.get(Booking, booking_id, with_for_update=True, populate_existing=True)
+    if booking is not None and _is_due(booking):
+        _mark(session, booking, actor_id=actor_id, reason=reason, now=now)
+
+
+def _is_due(booking: Booking) -> bool:
+    has_fee = booking.late_fee_minor and booking.late_fee_currency
+    return bool(has_fee) and booking.late_fee_due_at is not None and booking.late_fee_waived_at is None
+
+
+def _mark(session: Session, booking: Booking, *, actor_id: UUID, reason: str, now: datetime) -> Booking:
+    amount, currency = booking.late_fee_minor, booking.late_fee_currency
+    assert amount is not None  # noqa: S101 - of a fee that is due
+    assert currency is not None  # noqa: S101
     booking.late_fee_waived_at, booking.late_fee_waived_by = now, actor_id
     session.flush()
     event = LateFeeWaived(

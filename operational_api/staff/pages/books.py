@@ -35,14 +35,16 @@ def page(
         return render(
             request, "staff/disputes.html", found=lines, following=following,
             people=identity.people(session, {one.customer_id for one in lines}),
+            invoices=commerce.invoices_of_payments(session, {one.payment_id for one in lines}),
             looks_up=may_principal(principal, "identity.look_up_person"),
         )  # fmt: skip
     is_resolved = show == "resolved"
     found, following = commerce.differences(session, is_resolved=is_resolved, limit=SHOWN, cursor=cursor)
     ids = {one for line in found for one in (line.customer_id, line.resolved_by) if one}
+    invoices = commerce.invoices_of_payments(session, {one.payment_id for one in found if one.payment_id})
     return render(
         request, "staff/books.html", found=found, following=following, is_resolved=is_resolved, outcomes=OUTCOMES,
-        people=identity.people(session, ids), runs=commerce.comparisons(session),
+        people=identity.people(session, ids), invoices=invoices, runs=commerce.comparisons(session),
         can_resolve=may_principal(principal, "commerce.resolve_difference"),
         looks_up=may_principal(principal, "identity.look_up_person"),
     )  # fmt: skip

@@ -19,6 +19,8 @@ WAYS = {
     "/staff/books": "Where a payment provider's books and ours differ.",
     "/staff/collections": "Payments that did not go through, and when they are tried again.",
     "/staff/exceptions": "Charges, credits and invoices that billing cannot decide by itself.",
+    "/staff/payers": "One pays for many: a company for those who work there.",
+    "/staff/plans": "What is sold, at which prices, and coupons.",
     "/staff/commissions": "What coaches earned by their sessions, pay period by pay period.",
     "/staff/exports": "Ask for a file of customers or payments, and fetch it once somebody agreed.",
     "/staff/audit": "Who did what to whose data, when and why.",

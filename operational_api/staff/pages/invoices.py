@@ -133,13 +133,14 @@ def ask_refund(
     payment_id: Annotated[UUID, Form()],
     amount_minor: Minor,
     reason: Annotated[Reason, Form()],
+    line: Annotated[int | None, Form(ge=1, le=1000)] = None,
 ) -> Response:
     """Ask for as much of what was paid back as was seen; somebody else decides."""
     try:
         with session.begin_nested():
             commerce.request_refund(
                 session, payment_id=payment_id, invoice_id=invoice_id, amount_minor=amount_minor, reason=reason,
-                principal=principal, now=datetime.now(UTC),
+                line_position=line, principal=principal, now=datetime.now(UTC),
             )  # fmt: skip
     except DomainError as refusal:
         return _back(request, invoice_id, refusal.detail, tone="warn")

@@ -1,6 +1,6 @@
 """/staff/collections and /staff/commissions: payments that did not go through, what coaches earned and were paid."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -61,11 +61,15 @@ def commissions(
     shown = {one.coach_id for rows in (closed, owed, known, unpaid) for one in rows}
     left = shown - coaches.keys()
     names = coaches | {id_: one.display_name for id_, one in (identity.people(session, left) if left else {}).items()}
-    last_month = earliest.replace(day=1) - timedelta(days=1)
+    first, last = commerce.next_pay_period(session, today=earliest) if sees_all else (today, today)
+    together: dict[str, int] = {}
+    for one in unpaid:
+        together[one.currency] = together.get(one.currency, 0) + one.left_minor
     return render(
         request, "staff/commissions.html", sees_all=sees_all, owed=owed, closed=closed, following=following,
         paid=paid, unpaid=unpaid, pays=may_principal(principal, PAY),
-        rates=known, coaches=coaches, names=names, today=today, first=last_month.replace(day=1), last=last_month,
+        rates=known, coaches=coaches, names=names, today=today, first=first, last=last, is_over=last < earliest,
+        together=together,
         currencies=sorted({one.currency for one in known} | {one.currency for one in owed} | {"EUR"}),
     )  # fmt: skip
 

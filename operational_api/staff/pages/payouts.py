@@ -73,8 +73,6 @@ def note(
 def batch(request: Request, batch_id: UUID, session: DbSession) -> Response:
     """What was noted as paid at once, and what of it was taken back."""
     rows = commerce.payouts_of_batch(session, batch_id)
-    if not rows:
-        raise NotFound
     return render(
         request, "staff/payout_batch.html", rows=rows, batch_id=batch_id, first=rows[0][0],
         names=_names(session, {paid.coach_id for paid, _ in rows}),

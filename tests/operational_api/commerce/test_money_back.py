@@ -192,6 +192,7 @@ class TestDispute:
         id_ = self.dispute(shop)
         self.deliver(shop)
         assert all(words in finance.get(path).text for words in (id_, "The bank decides", "49.00"))
+        assert f'href="/staff/invoices/{shop.one(Payment).invoice_id}"' in finance.get(path).text
         self.at_stripe(shop, id_, stripe_disputes.close_dispute, "lost")
         self.deliver(shop)
         assert "Lost" in finance.get(path).text

@@ -37,6 +37,7 @@ from tests.fakes.stripe import payouts
 from tests.operational_api.commerce.books import END, MARCH, PLANTS, Month
 from tests.operational_api.commerce.conftest import Shop
 from tests.operational_api.conftest import SignIn
+from tests.operational_api.staff.conftest import words
 
 
 class TestDifferences:
@@ -257,6 +258,21 @@ class TestRun:
 
 
 class TestPages:
+    def test_say_how_much_was_compared_whenever_it_was_told(self, session: Session, sign_in: SignIn) -> None:
+        """Also in a run in which the provider tells nothing: it counts what is compared, not what is news."""
+        month = Month.clean(random.Random("compared"), sales=24)
+        month.save(session)
+        until = max(one["occurred_at"] for one in month.movements)
+        reconciliation.run(session, KeptBooks("stripe"), now=until)
+        reconciliation.run(session, KeptBooks("momo"), now=until)
+        [momo, stripe] = sign_in(make_account(session, role="finance")).get("/api/commerce/comparisons").json()["items"]
+        since = datetime.fromisoformat(stripe["since"])
+        lines = sum(since <= one["occurred_at"] < until - reconciliation.GRACE for one in month.movements)
+        assert (lines > 24, stripe["lines"], momo["lines"]) == (True, lines, 0)
+        page = words(sign_in(make_account(session, role="finance")).get("/staff/books").text)
+        assert f", {lines} of its lines since {since.day} {since:%b}" in page
+        assert re.search(r"MoMo: compared [^.]+, but it has no line since", page)
+
     def test_finance_resolves_a_difference(self, session: Session, sign_in: SignIn) -> None:
         [id_] = findings.record(session, [SHORT], now=NOON)
         client = sign_in(make_account(session, role="finance"))
@@ -294,6 +310,7 @@ class TestPages:
             card = unescape(seen[str(id_)])
             assert WORDS[one.kind] in card
             assert one.subject in card
+            assert ('href="/staff/invoices/' in card) == (one.payment_id is not None)
             action = re.search(r'action="([^"]+)"', card)
             assert action is not None
             form = {"outcome": outcomes[number % 4], "reason": f"Looked into {one.kind}"}

@@ -54,7 +54,12 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /staff/invoices/{invoice_id}/refunds",
         "POST /staff/requests/refunds/{request_id}/withdraw",
     ),
-    "commerce.read_differences": ("GET /api/commerce/differences", "GET /api/commerce/disputes", "GET /staff/books"),
+    "commerce.read_differences": (
+        "GET /api/commerce/differences",
+        "GET /api/commerce/comparisons",
+        "GET /api/commerce/disputes",
+        "GET /staff/books",
+    ),
     "commerce.take_settlement": ("POST /api/commerce/settlements",),
     "commerce.resolve_difference": (
         "POST /api/commerce/differences/{finding_id}/resolution",
@@ -139,6 +144,10 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     "commerce.record_payout": (
         "POST /api/commerce/commission-statements/{statement_id}/payouts",
         "POST /api/commerce/commission-payouts/{payout_id}/reversal",
+        "GET /api/commerce/unpaid-commission-statements",
+        "POST /api/commerce/commission-payout-batches",
+        "GET /api/commerce/commission-payout-batches/{batch_id}",
+        "POST /api/commerce/commission-payout-batches/{batch_id}/reversal",
         "POST /staff/commissions/statements/{statement_id}/payouts",
         "POST /staff/commissions/payouts/{payout_id}/reversal",
         "GET /staff/commissions/paid-outside",
@@ -154,6 +163,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
     ),
     "commerce.set_payer": (
         "PUT /api/commerce/customers/{customer_id}/payer",
+        "POST /api/commerce/payer-changes/preview",
+        "POST /api/commerce/payer-changes",
         "POST /staff/people/{account_id}/payer",
         "GET /staff/payers",
         "POST /staff/payers/looks",

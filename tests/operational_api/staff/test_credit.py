@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
+from operational_api.commerce import retelling
 from operational_api.commerce.billing.models import CreditNote
 from operational_api.commerce.billing.service import collection, fees, payers, sales
 from operational_api.commerce.models import Customer, Invoice, Payment, PlanPrice, RefundRequest, SessionPack
@@ -17,11 +18,16 @@ from operational_api.commerce.settings import WalletSettings
 from operational_api.core.models import OutboxEvent
 from operational_api.identity.models import Account
 from operational_api.scheduling.models import Booking
+from operational_api.scheduling.public import waive_invoiced_fee
 from operational_api.scheduling.service import bookings
+from operational_api.scheduling.service import fees as late_fees
 from tests.factories import LONG_AGO, make_account, make_pack, make_plan
+from tests.operational_api.conftest import SignIn
+from tests.operational_api.scheduling.calendars.steps import hear
 from tests.operational_api.scheduling.test_seats import NOW, START, slot_on
 from tests.operational_api.staff.conftest import As, words
 
+REQUESTS = "/api/commerce/refund-requests"
 WHY = {"reason": "The studio was closed"}
 
 
@@ -44,14 +50,31 @@ def sold(session: Session, customer_id: UUID) -> Invoice:
 
 def paid(session: Session, customer_id: UUID) -> Invoice:
     """The same, paid by what was given before."""
-    now = datetime.now(UTC)
-    gifts.give(
-        session, customer_id=customer_id, amount_minor=10_000, currency="EUR", reason="Sorry", expires_at=None,
-        actor_id=None, settings=WalletSettings(), now=now,
-    )  # fmt: skip
+    give(session, customer_id, 10_000)
     invoice = sold(session, customer_id)
-    collection.spend_wallets(session, now)
+    collection.spend_wallets(session, datetime.now(UTC))
     return invoice
+
+
+def give(session: Session, customer_id: UUID, amount_minor: int) -> None:
+    gifts.give(
+        session, customer_id=customer_id, amount_minor=amount_minor, currency="EUR", reason="Sorry", expires_at=None,
+        actor_id=None, settings=WalletSettings(), now=datetime.now(UTC),
+    )  # fmt: skip
+
+
+def pay_out_of_wallet(session: Session, customer_id: UUID) -> Invoice:
+    """Their invoice is paid by what they are given for it."""
+    give(session, customer_id, 2000)
+    collection.spend_wallets(session, datetime.now(UTC))
+    invoice = session.scalars(select(Invoice).where(Invoice.customer_id == customer_id)).one()
+    assert invoice.status == "paid"
+    return invoice
+
+
+def waived(session: Session, booking: Booking) -> bool:
+    session.refresh(booking)
+    return booking.late_fee_waived_at is not None
 
 
 class TestOpen:
@@ -143,6 +166,70 @@ class TestLateCancellation:
         again = words(finance.submit(f"{here}/credit-notes", form | {"amount_minor": "1500"}).text)
         assert "has changed" in again
         assert [one.amount_minor for one in session.scalars(select(CreditNote))] == [1500]
+
+    def test_that_was_paid_is_waived_once_another_agrees_to_give_its_line_back(
+        self, session: Session, mia: Account, booking: Booking, signed_in: As
+    ) -> None:
+        invoice = pay_out_of_wallet(session, mia.id)
+        payment = session.scalars(select(Payment).where(Payment.invoice_id == invoice.id)).one()
+        asks, decides = (make_account(session, role="finance") for _ in range(2))
+        here, finance = f"/staff/invoices/{invoice.id}", signed_in(asks)
+        [line] = re.findall(r'value="line-(\d)"[^>]*>Late cancellation[^<]*€15\.00', finance.get(here).text)
+        told = words(finance.get(f"{here}?what=line-{line}").text)
+        assert "€15.00 goes back into the wallet it came from" in told
+        assert "The fee is waived with it" in told
+        form = WHY | {"payment_id": str(payment.id), "line": line}
+        assert "has changed" in words(finance.submit(f"{here}/refunds", form | {"amount_minor": "1400"}).text)
+        form |= {"amount_minor": "1500"}
+
+        def ask() -> RefundRequest:
+            finance = signed_in(asks)
+            assert "somebody else decides" in words(finance.submit(f"{here}/refunds", form).text)
+            assert f'value="line-{line}"' not in finance.get(here).text
+            return session.scalars(select(RefundRequest).where(RefundRequest.status == "requested")).one()
+
+        refused = ask()
+        signed_in(decides).submit(f"/staff/requests/refunds/{refused.id}/refuse", WHY)
+        hear(session)
+        assert (waived(session, booking), session.scalars(select(CreditNote)).all()) == (False, [])
+        asked = ask()
+        hear(session)
+        assert not waived(session, booking)
+        finance = signed_in(decides)
+        assert "The late cancellation is waived" in words(finance.get("/staff/requests").text)
+        finance.submit(f"/staff/requests/refunds/{asked.id}/approve", {})
+        hear(session)
+        late_fees.waive_refunded(  # told again
+            session, booking_id=booking.id, actor_id=new_id(), reason="Again", now=datetime.now(UTC)
+        )
+        assert waived(session, booking)
+        note = session.scalars(select(CreditNote)).one()
+        assert (note.amount_minor, note.settlement) == (1500, "refund")
+        told_waived = select(OutboxEvent.payload).where(OutboxEvent.type == "scheduling.late_fee_waived")
+        [event] = session.scalars(told_waived).all()
+        assert (event["booking_id"], event["waived_by"]) == (str(booking.id), str(decides.id))
+        assert f'value="line-{line}"' not in finance.get(here).text
+        assert "cannot be given back" in words(finance.submit(f"{here}/refunds", form).text)
+        assert "cannot be given back" in words(finance.get(f"{here}?what=line-{line}").text)
+        support, body = signed_in(make_account(session, role="support")), WHY | {"payment_id": str(payment.id)}
+        for position, status in ((int(line), 409), (3, 409), (3 - int(line), 201)):
+            answer = support.post(REQUESTS, json=body | {"line_position": position})
+            assert answer.status_code == status
+        assert (answer.json()["amount_minor"], answer.json()["line_position"]) == (500, 3 - int(line))
+        assert retelling.retell(session).differences == []
+
+    def test_that_was_credited_before_the_rest_was_paid_is_not_given_back(
+        self, session: Session, mia: Account, booking: Booking, sign_in: SignIn
+    ) -> None:
+        waive_invoiced_fee(session, booking_id=booking.id, actor_id=new_id(), reason="Ill", now=datetime.now(UTC))
+        invoice = pay_out_of_wallet(session, mia.id)
+        payment = session.scalars(select(Payment).where(Payment.invoice_id == invoice.id)).one()
+        body = WHY | {"payment_id": str(payment.id)}
+        finance = sign_in(make_account(session, role="finance"))
+        answers = [finance.post(REQUESTS, json=body | {"line_position": position}) for position in (1, 2)]
+        assert sorted(one.status_code for one in answers) == [201, 409]
+        [made] = [one.json() for one in answers if one.status_code == 201]
+        assert (made["amount_minor"], made["fee_booking_id"] != str(booking.id)) == (500, True)
 
     def test_of_ones_own_is_somebody_elses(
         self, session: Session, mia: Account, booking: Booking, signed_in: As

@@ -58,7 +58,7 @@ class TestDesk:
             (
                 "finance",
                 {"/staff/books", "/staff/collections", "/staff/commissions", "/staff/exceptions", "/staff/requests",
-                 "/admin/"},
+                 "/staff/payers", "/staff/plans", "/admin/"},
             ),
             ("data", {"/staff/requests", "/staff/exports", "/admin/", "/dagster/"}),
             (
@@ -66,7 +66,7 @@ class TestDesk:
                 {"/staff/webhooks", "/staff/today", "/staff/book", "/staff/requests", "/staff/people", "/staff/books",
                  "/staff/exports",
                  "/staff/audit", "/admin/", "/dagster/", "/staff/collections", "/staff/commissions",
-                 "/staff/exceptions"},
+                 "/staff/exceptions", "/staff/payers", "/staff/plans"},
             ),
         ],
     )  # fmt: skip

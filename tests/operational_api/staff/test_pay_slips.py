@@ -97,6 +97,18 @@ class TestPage:
             assert said in page
         assert "More was taken back than earned" in page
 
+    def test_offers_to_close_what_follows_the_newest_that_is_closed(
+        self, session: Session, paid: Paid, signed_in: As
+    ) -> None:
+        page = signed_in(make_account(session, role="finance")).get("/staff/commissions").text
+        assert re.findall(r'name="(first_on|last_on)" type="date"[^>]*value="([^"]+)"', page) == [
+            ("first_on", "2026-06-01"), ("last_on", "2026-06-30"),
+        ]  # fmt: skip
+        make_statement(session, coach_id=paid.coach.id, customer_id=paid.client.id, first_on=date(2099, 12, 31))
+        page = signed_in(make_account(session, role="finance")).get("/staff/commissions").text
+        assert "It can be closed once its last day is over" in words(page)
+        assert 'value="2100-01-31"' in page
+
     def test_names_a_coach_who_has_left(self, session: Session, signed_in: As) -> None:
         gone = make_account(session, role="coach", display_name="Lena Left")
         make_statement(session, coach_id=gone.id, customer_id=make_account(session).id)
@@ -272,3 +284,33 @@ class TestPayment:
         assert "€130.00 to be paid" in words(browser.get(f"{STATEMENTS}/{paid.april.id}").text)
         assert browser.get(f"{here}/{new_id()}").status_code == 404
         assert signed_in(paid.coach).get(here).status_code == 403
+
+    def test_of_all_up_to_a_day_is_noted_by_the_api_once_for_a_key(
+        self, session: Session, paid: Paid, sign_in: SignIn
+    ) -> None:
+        client, here = sign_in(make_account(session, role="finance")), "/api/commerce/commission-payout-batches"
+        look = "/api/commerce/unpaid-commission-statements?last_on=2026-04-30"
+        seen = client.get(look).json()
+        assert [(one["statement_id"], one["left_minor"]) for one in seen["items"]] == [(str(paid.april.id), 13_000)]
+        assert seen["totals"] == [{"amount_minor": 13_000, "currency": "EUR"}]
+        assert client.get(look).json() == seen  # a look changes nothing
+        body = {"last_on": seen["last_on"], "seen": seen["seen"], "reference": "Old payroll"}
+        key = {"Idempotency-Key": "up to april"}
+        first, second = (client.post(here, json=body, headers=key) for _ in range(2))
+        assert (first.status_code, second.json()) == (201, first.json())
+        [payout] = first.json()["payouts"]
+        assert (payout["statement_id"], payout["amount_minor"], payout["paid_on"]) == (
+            str(paid.april.id), 13_000, "2026-04-30",
+        )  # fmt: skip
+        assert client.post(here, json=body).json()["code"] == "commerce.pay_changed"
+        assert client.get(look).json()["items"] == []
+        batch = f"{here}/{first.json()['id']}"
+        back = client.post(f"{batch}/reversal", json={"reason": "Not paid at all"}).json()
+        assert back == client.get(batch).json() == first.json() | {"payouts": [payout | {"is_reversed": True}]}
+        assert client.post(f"{batch}/reversal", json={"reason": "x"}).json()["code"] == "commerce.payout_taken_back"
+        assert client.get(look).json() == seen
+        assert client.get(f"{here}/{new_id()}").status_code == 404
+        paid.coach.role = "admin"
+        session.flush()
+        own = sign_in(paid.coach).get(look).json()
+        assert (own["items"], own["own"]) == ([], 1)

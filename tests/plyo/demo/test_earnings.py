@@ -30,13 +30,19 @@ def test_closed_months_are_their_sessions(session: Session) -> None:
     }  # fmt: skip
     assert {row.currency for row in found} == {"EUR", "USD", "VND"}
     assert sum(row.pack_pay_minor for row in found) > 0
+    with_classes = {row.first_on for row in found if row.classes and row.class_pay_minor}
+    assert len(with_classes) == 3
     for row in found:
         lines = pay_lines.closed_lines(session, row)
         told = (len(lines), sum(one.revenue_minor for one in lines), sum(one.session_pay_minor for one in lines),
-                sum(one.pack_pay_minor for one in lines), sum(one.total_minor for one in lines))  # fmt: skip
+                sum(one.pack_pay_minor for one in lines),
+                sum(one.total_minor for one in lines) + row.class_pay_minor)  # fmt: skip
         assert told == (
             row.sessions, row.pack_revenue_minor, row.session_pay_minor, row.pack_pay_minor, row.total_minor,
         )  # fmt: skip
+        classes = pay_lines.closed_classes(session, row)
+        assert (len(classes), sum(one.total_minor for one in classes)) == (row.classes, row.class_pay_minor)
+        assert {row.first_on <= one.assisted.held_on <= row.last_on for one in classes} <= {True}
         assert {row.first_on <= one.held_on <= row.last_on for one in lines} == {True}
     posted = select(func.sum(LedgerLine.amount_minor)).where(LedgerLine.account == "commission_payable")
     unpaid = [row for row in found if row.first_on == date(2026, 2, 1)]

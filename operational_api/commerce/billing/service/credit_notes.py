@@ -56,19 +56,20 @@ def left_to_pay(session: Session, invoice: Invoice) -> int:
 
 
 def document_refund(
-    session: Session, *, refund: Refund, invoice: Invoice, tax_minor: int, is_of_credit: bool
+    session: Session, *, refund: Refund, invoice: Invoice, tax_minor: int, is_of_days: bool
 ) -> CreditNote:
     """The document of money given back, made with the refund; the refund has posted the money.
 
     Args:
-        is_of_credit: Of days that were given back before; else of what the invoice charges.
+        is_of_days: Whether days that it charges bear their part; not of days that were given back before, nor of a
+            line for something else.
     """
     before, _ = credited(session, invoice.id)
     row = _issue(
         session, invoice, refund.amount_minor, before, settlement="refund", reason=refund.reason,
         now=refund.refunded_at, refund_id=refund.id, tax_minor=tax_minor,
     )  # fmt: skip
-    if not is_of_credit:
+    if is_of_days:
         agreements.forgive(session, invoice, refund.amount_minor, so_far_minor=before + refund.amount_minor)
     return row
 

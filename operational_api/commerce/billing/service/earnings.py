@@ -324,6 +324,14 @@ def close(
     return made
 
 
+def next_period(session: Session, *, today: date) -> tuple[date, date]:
+    """The days that are closed next: those after the newest that are, to the end of that month; last month where none
+    was closed yet. They need not be over."""
+    newest = session.scalar(select(func.max(CommissionStatement.last_on)))
+    first = newest + timedelta(days=1) if newest else (today.replace(day=1) - timedelta(days=1)).replace(day=1)
+    return first, (first.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+
+
 def _take(session: Session, key: InstrumentedAttribute[UUID], ids: tuple[UUID, ...], statement_id: UUID) -> None:
     table = key.class_
     session.execute(

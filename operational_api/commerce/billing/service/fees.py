@@ -1,8 +1,8 @@
 """Fees for late cancellations: what scheduling says is owed, until it is on an invoice or let go.
 
 A fee is on the next invoice of a membership that we bill, where there is one within a month. Else it has an invoice of
-its own a day after it was incurred, so that there is time to waive it. A paid one is given back like every payment, by
-two people.
+its own a day after it was incurred, so that there is time to waive it. A paid one is given back as the
+line of its invoice, by two people (`commerce.service.refund_lines`), and waived then.
 
 Fees are charged from the version on that charges them. What was announced as due before that stays as it was: nobody is
 charged for a session of long ago.
@@ -116,6 +116,8 @@ def let_go(session: Session, *, booking_id: UUID, reason: str, actor_id: UUID, n
         invoicing.add_items(
             session, [back], customer_id=customer_id, payer_id=item.payer_id, currency=item.currency, now=now
         )
+    item.let_go_at = now
+    session.flush()
 
 
 def nobody_invoices(now: datetime) -> list[ColumnElement[bool]]:

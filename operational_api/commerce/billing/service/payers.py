@@ -10,7 +10,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from contracts.events.billing import PayerChanged
-from operational_api.commerce.billing.errors import PayerLoop, PersonNotFound
+from operational_api.commerce.billing.errors import PayerLoop, PayersRefused, PersonNotFound
 from operational_api.commerce.billing.service.people import is_closed, is_known
 from operational_api.commerce.errors import WrongCurrency
 from operational_api.commerce.models import Customer
@@ -93,6 +93,21 @@ def set_payer_of_many(
         made = [_set_one(session, one, paid_by.get(one), payer_id, actor_id, now) for one in wanted]
         if is_a_look or any(one.refusal for one in made):
             all_of_them.rollback()
+    return made
+
+
+def set_payer_of_all(
+    session: Session, *, customer_ids: Iterable[UUID], payer_id: UUID | None, actor_id: UUID | None, now: datetime
+) -> list[PayerSet]:
+    """The same for who reads an answer by whether it was refused.
+
+    Raises:
+        PayersRefused: nobody's was set; it names for whom it cannot be, and why.
+    """
+    made = set_payer_of_many(session, customer_ids=customer_ids, payer_id=payer_id, actor_id=actor_id, now=now)
+    refused = [{"customer_id": str(one.customer_id), "detail": one.refusal} for one in made if one.refusal]
+    if refused:
+        raise PayersRefused(refused=refused)
     return made
 
 

@@ -118,8 +118,6 @@ def reverse(session: Session, principal: Principal, *, batch_id: UUID, reason: s
     locked = select(CommissionStatement.id).where(CommissionStatement.id.in_(statements))
     session.execute(locked.order_by(CommissionStatement.id).with_for_update())
     rows = of_batch(session, batch_id)
-    if not rows:
-        raise PayoutNotFound
     standing = [paid for paid, is_reversed in rows if not is_reversed]
     if not standing:
         raise PayoutTakenBack
@@ -130,7 +128,11 @@ def reverse(session: Session, principal: Principal, *, batch_id: UUID, reason: s
 
 
 def of_batch(session: Session, batch_id: UUID) -> list[tuple[CommissionPayout, bool]]:
-    """The payments of a batch, and whether each was taken back. The caller decides who may ask."""
+    """The payments of a batch, and whether each was taken back. The caller decides who may ask.
+
+    Raises:
+        PayoutNotFound: there is no such batch.
+    """
     back = select(CommissionPayout.reverses_id).where(CommissionPayout.reverses_id.is_not(None)).subquery()
     query = (
         select(CommissionPayout, back.c.reverses_id.is_not(None))
@@ -138,4 +140,7 @@ def of_batch(session: Session, batch_id: UUID) -> list[tuple[CommissionPayout, b
         .where(CommissionPayout.batch_id == batch_id)
         .order_by(CommissionPayout.paid_on, CommissionPayout.id)
     )
-    return [(row, bool(is_reversed)) for row, is_reversed in session.execute(query)]
+    rows = [(row, bool(is_reversed)) for row, is_reversed in session.execute(query)]
+    if not rows:
+        raise PayoutNotFound
+    return rows

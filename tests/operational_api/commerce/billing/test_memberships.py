@@ -336,6 +336,15 @@ class TestPause:
         family.pause()
         assert family.waiting == [(family.parent.id, -5000)]
 
+    def test_gives_back_all_days_where_the_line_of_a_fee_was_given_back(self, family: Family) -> None:
+        family.late()
+        family.studio.wait(until=date(2026, 5, 1))
+        family.worker()
+        assert family.paid == {family.parent.id: [5000, 6500]}
+        refunded(family.studio, 1500, asked_as=f"{refunds.OF_NO_DAYS}of the fee")
+        family.pause()
+        assert family.waiting == [(family.parent.id, -5000)]
+
     def test_gives_back_nothing_where_first_a_fee_and_then_the_rest_was_forgiven(self, family: Family) -> None:
         fee = family.late()
         family.studio.wait(until=date(2026, 5, 1))

@@ -164,6 +164,46 @@ class TestEnd:
             family.set_payer(family.before)
 
 
+class TestPayerOfMany:
+    def test_is_looked_at_and_set_by_the_api_for_all_or_nobody(
+        self, family: Family, sign_in: SignIn, session: Session
+    ) -> None:
+        finance, here = sign_in(make_account(session, role="finance")), "/api/commerce/payer-changes"
+        member, parent, firm, other = family.member.id, family.parent.id, make_account(session), make_account(session)
+        both = {"customer_ids": [str(member), str(other.id), str(member)], "payer_id": str(firm.id)}
+        changed = [
+            {"customer_id": str(one), "former_id": str(former) if former else None, "is_changed": True, "refusal": None}
+            for one, former in ((member, parent), (other.id, None))
+        ]
+
+        def paid_by() -> list[object]:
+            return [payers.payer_of(session, one) for one in (member, other.id)]
+
+        assert finance.post(f"{here}/preview", json=both).json() == {"items": changed}
+        assert paid_by() == [parent, None]
+        sibling = make_account(session)
+        payers.set_payer(session, customer_id=sibling.id, payer_id=parent, actor_id=None, now=family.studio.now)
+        # a parent pays for others: nobody pays for them, and so nothing changes for anybody
+        three = both | {"customer_ids": [*both["customer_ids"], str(parent)]}
+        refused = finance.post(here, json=three)
+        [why] = refused.json()["refused"]
+        assert (refused.status_code, refused.json()["code"]) == (409, "commerce.payers_refused")
+        assert (why["customer_id"], "nobody else can pay for them" in why["detail"]) == (str(parent), True)
+        assert [one["refusal"] for one in finance.post(f"{here}/preview", json=three).json()["items"]] == [
+            None, None, why["detail"],
+        ]  # fmt: skip
+        assert paid_by() == [parent, None]
+        key = {"Idempotency-Key": "the firm pays"}
+        answers = [finance.post(here, json=both, headers=key).json() for _ in range(2)]
+        assert answers == [{"items": changed}] * 2
+        assert paid_by() == [firm.id, firm.id]
+        again = finance.post(here, json=both).json()["items"]
+        assert [(one["former_id"], one["is_changed"]) for one in again] == [(str(firm.id), False)] * 2
+        finance.post(here, json=both | {"payer_id": None})
+        assert paid_by() == [None, None]
+        assert sign_in(family.parent).post(here, json=both).status_code == 403
+
+
 class TestCopy:
     def test_of_a_payer_has_what_their_card_paid_for_others(self, family: Family, session: Session) -> None:
         """Of a member it has it too, of who paid before nothing."""

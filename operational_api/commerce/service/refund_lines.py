@@ -1,0 +1,108 @@
+"""A line of a paid invoice that is given back as that line: how much of it, whose fee it is, and never twice.
+
+Who asks and who decides is `approvals`; an amount, whatever it is of, needs none of this.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from operational_api.commerce.billing.models import BillingItem
+from operational_api.commerce.billing.proration import Item
+from operational_api.commerce.billing.service import invoicing
+from operational_api.commerce.errors import LineNotRefundable, RefundChanged
+from operational_api.commerce.models import Invoice, Payment, Refund, RefundRequest
+from operational_api.commerce.service import refunds
+from operational_api.commerce.service.customers import locked_customer
+
+FEE, DAYS = "fee", "membership"
+"""Kinds of lines: for a late cancellation, and for days of a membership."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is given back. `booking_id`: whose late cancellation it charges."""
+
+    amount_minor: int
+    booking_id: UUID | None
+
+
+def bookings_of(session: Session, invoice_id: UUID, lines: Sequence[Item]) -> dict[int, UUID]:
+    """The bookings of an invoice's fees, by where these stand. Fees of one day that cost the same are alike: each has
+    one of the bookings."""
+    positions = [position for position, line in enumerate(lines, start=1) if line.kind == FEE]
+    if not positions:
+        return {}
+    items = list(
+        session.scalars(
+            select(BillingItem)
+            .where(BillingItem.invoice_id == invoice_id, BillingItem.kind == FEE)
+            .order_by(BillingItem.made_at, BillingItem.id)
+        )
+    )
+    found: dict[int, UUID] = {}
+    for position in positions:
+        line = lines[position - 1]
+        like = [one for one in items if (one.description, one.amount_minor) == (line.description, line.amount_minor)]
+        if like:
+            found[position] = like[0].origin_id
+            items.remove(like[0])
+    return found
+
+
+def not_owed(session: Session, invoice_id: UUID, bookings: dict[int, UUID]) -> set[int]:
+    """Lines that were given back, or will be once somebody agrees, and fees that were credited before it was paid."""
+    asked = (
+        select(RefundRequest.line_position)
+        .join(Payment, Payment.id == RefundRequest.payment_id)
+        .outerjoin(Refund, Refund.id == RefundRequest.refund_id)
+        .where(
+            Payment.invoice_id == invoice_id, RefundRequest.line_position.is_not(None),
+            or_(RefundRequest.status == "requested", Refund.status != "failed"),
+        )
+    )  # fmt: skip
+    found = {position for position in session.scalars(asked) if position is not None}
+    if bookings:
+        credited = select(BillingItem.origin_id).where(
+            BillingItem.invoice_id == invoice_id, BillingItem.let_go_at.is_not(None)
+        )
+        gone = set(session.scalars(credited))
+        found |= {position for position, booking_id in bookings.items() if booking_id in gone}
+    return found
+
+
+def to_give_back(session: Session, payment: Payment, *, position: int, seen_minor: int | None) -> Line:
+    """A line of the invoice of a payment, at most what is left of all that was paid of it. The customer's row is locked
+    from then on.
+
+    Args:
+        seen_minor: How much somebody who looked was told; None where nobody looked.
+
+    Raises:
+        LineNotRefundable: there is no such line, it charges nothing, or it is not owed already.
+        RefundChanged: it is not that much.
+    """
+    locked_customer(session, payment.customer_id)
+    invoice = session.get_one(Invoice, payment.invoice_id)
+    lines = invoicing.lines_of(session, invoice, name="")
+    bookings = bookings_of(session, invoice.id, lines)
+    if not 1 <= position <= len(lines) or lines[position - 1].amount_minor <= 0:
+        raise LineNotRefundable
+    if position in not_owed(session, invoice.id, bookings):
+        raise LineNotRefundable
+    paid = session.scalars(select(Payment).where(Payment.invoice_id == invoice.id, Payment.status == "captured")).all()
+    amount = min(lines[position - 1].amount_minor, sum(refunds.left_minor(session, one) for one in paid))
+    if seen_minor not in (None, amount):
+        raise RefundChanged
+    return Line(amount, bookings.get(position))
+
+
+def is_of_days(session: Session, request: RefundRequest) -> bool:
+    """Whether days that the invoice charges bear their part of a refund: of an amount, and of the line of them."""
+    if request.line_position is None:
+        return True
+    invoice = session.get_one(Invoice, session.get_one(Payment, request.payment_id).invoice_id)
+    return invoicing.lines_of(session, invoice, name="")[request.line_position - 1].kind == DAYS
