@@ -53,7 +53,10 @@ class Admission:
         Raises:
             Busy: none came free in time.
         """
-        room = self._rooms.setdefault(asyncio.get_running_loop(), Semaphore(self._at_once))
+        loop = asyncio.get_running_loop()
+        room = self._rooms.get(loop)
+        if room is None:
+            room = self._rooms[loop] = Semaphore(self._at_once)
         if not room.locked():  # there is a place: nobody needs to be told when to stop waiting for it
             await room.acquire()
             return room.release

@@ -51,13 +51,14 @@ class Prepared:
         codes: OIDs of the types of what it was answered last, by column.
     """
 
-    __slots__ = ("_connection", "_driver", "_sql", "_written", "codes")
+    __slots__ = ("_connection", "_driver", "_read_as", "_sql", "_written", "codes")
 
     def __init__(self, connection: "psycopg.Connection[Any]", sql: bytes) -> None:
         self._connection, self._sql = connection, sql
         self._driver = Transformer(connection)
         self._written: tuple[bytes, Sequence[str], Sequence[PyFormat]] | None = None
         self.codes: list[int] = []
+        self._read_as: bytes | None = None
 
     def say(self, values: Mapping[str, Any]) -> tuple[list[tuple[Any, ...]], int]:
         """Rows, and how many the statement found or changed.
@@ -83,9 +84,11 @@ class Prepared:
         result = libpq.exec_prepared(name, told, driver.formats, _TEXT)  # type: ignore[arg-type]  # None is null
         if result.status == _ROWS:
             many = result.ntuples
-            driver.set_pgresult(result)
+            # Columns of one that is prepared are of the same types each time: how they are read is found out once.
+            driver.set_pgresult(result, set_loaders=name != self._read_as)
             rows = driver.load_rows(0, many, tuple)
-            driver.set_pgresult(None)
+            driver.set_pgresult(None, set_loaders=False)
+            self._read_as = name
             if not self.codes:
                 self.codes = [result.ftype(at) for at in range(result.nfields)]
             return rows, many

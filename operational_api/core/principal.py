@@ -194,7 +194,8 @@ async def known_principal(request: Request) -> Principal | None:
     Dependencies that only look at what is known are coroutines like this one: each that is not costs a thread's turn.
     """
     if is_known(request):
-        return maybe_principal(request)
+        found: Principal | None = request.state.principal
+        return found
     return await in_a_turn(maybe_principal, request)
 
 

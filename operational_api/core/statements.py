@@ -173,7 +173,7 @@ def connection_of(session: Session) -> Connection:
 
 
 def _said_to(session: Session) -> "_SaidTo":
-    if (begun := _innermost(session)) is not None and session.is_active:
+    if (begun := _innermost(session)) is not None and begun.is_active:
         known: _SaidTo | None = vars(begun).get(_SAID_TO)
         if known is not None:
             return known

@@ -101,9 +101,7 @@ class _Answer:
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self.send, self.method, self.path = send, scope["method"], scope["path"]
-        asked = Headers(scope=scope)
-        self.is_guest = "cookie" not in asked and "authorization" not in asked
-        self.has_already = {tag.strip().removeprefix("W/") for tag in asked.get("if-none-match", "").split(",")}
+        self.asked = Headers(scope=scope)
         self.start: Message | None = None
         self.body: list[bytes] = []
 
@@ -120,8 +118,8 @@ class _Answer:
     def _decide(self, message: Message) -> None:
         headers = MutableHeaders(scope=message)
         told = cache_control(
-            self.path, method=self.method, status=message["status"], is_guest=self.is_guest,
-            sets_cookie="set-cookie" in headers,
+            self.path, method=self.method, status=message["status"], sets_cookie="set-cookie" in headers,
+            is_guest="cookie" not in self.asked and "authorization" not in self.asked,
         )  # fmt: skip
         if told:
             headers["Cache-Control"] = told
@@ -146,7 +144,8 @@ class _Answer:
         tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
         headers = MutableHeaders(scope=self.start)
         headers["ETag"] = f"W/{tag}"
-        if tag in self.has_already or "*" in self.has_already:
+        has_already = {one.strip().removeprefix("W/") for one in self.asked.get("if-none-match", "").split(",")}
+        if tag in has_already or "*" in has_already:
             self.start["status"], body = 304, b""
             for name in ("content-length", "content-type"):
                 del headers[name]

@@ -13,8 +13,7 @@ SMALLEST_GAIN = {"e1rm": 0.05, "weight": 0.01, "volume": 0.05, "reps": 0.5}
 """By how much a best is beaten: less is rounding. Kinds in the order people care for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bests:
+class Bests(NamedTuple):
     """The best of one movement, over a workout or over all before it; None where it cannot be told.
 
     Attributes:
@@ -28,6 +27,10 @@ class Bests:
     weight: float | None = None
     volume: float | None = None
     reps: float | None = None
+
+
+NOTHING = Bests()
+"""Of a movement that was not done."""
 
 
 class Amount(NamedTuple):
@@ -57,14 +60,19 @@ class Record:
 
 def bests_of_sets(sets: Sequence[tuple[float | None, int]]) -> Bests:
     """The bests of one movement's sets as (kg, repetitions). A set without repetitions was tried, not done."""
-    done = [(weight, reps) for weight, reps in sets if reps > 0]
-    loaded = [(weight, reps) for weight, reps in done if weight]
-    return Bests(
-        e1rm=max([one for each in loaded if (one := epley_1rm_kg(*each)) is not None], default=None),
-        weight=max([weight for weight, _ in loaded], default=None),
-        volume=volume_load_kg(loaded) if loaded else None,
-        reps=max([float(reps) for weight, reps in done if not weight], default=None),
-    )
+    once = heaviest = most = None
+    loaded: list[tuple[float, int]] = []
+    for weight, reps in sets:
+        if reps > 0 and weight:
+            loaded.append((weight, reps))
+            estimate = epley_1rm_kg(weight, reps)
+            if estimate is not None and (once is None or estimate > once):
+                once = estimate
+            if heaviest is None or weight > heaviest:
+                heaviest = weight
+        elif reps > 0 and (most is None or reps > most):
+            most = float(reps)
+    return Bests(once, heaviest, volume_load_kg(loaded) if loaded else None, most)
 
 
 def records(now: Bests, before: Bests) -> list[Record]:

@@ -1,6 +1,7 @@
 """Security headers of every answer: a content policy with a nonce per page, no framing, no sniffing, HSTS by https."""
 
 import secrets
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,14 +35,24 @@ def content_policy(settings: ApiSettings, nonce: str) -> str:
     )
 
 
+_NONCE = "csp_nonce"
 _ALWAYS = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
 
 
+def nonce_of(scope: Scope) -> str:
+    """The nonce of a request's page, drawn when somebody asks for it: most answers are no page."""
+    state: dict[str, Any] = scope["state"]
+    if _NONCE not in state:
+        state[_NONCE] = secrets.token_urlsafe(16)
+    nonce: str = state[_NONCE]
+    return nonce
+
+
 class HeadersMiddleware:
-    """Gives the request a nonce (`request.state.csp_nonce`) and the answer its headers."""
+    """Gives an answer its headers, and a page the nonce that it was written with (`nonce_of`)."""
 
     def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
         self.app = app
@@ -52,13 +63,13 @@ class HeadersMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        nonce = scope.setdefault("state", {})["csp_nonce"] = secrets.token_urlsafe(16)
+        scope.setdefault("state", {})  # of all that copy the scope on the way to the page
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 kind = next((value for name, value in message.get("headers", ()) if name == b"content-type"), b"")
                 is_page = kind.startswith(b"text/html")
-                policy = content_policy(self.settings, nonce) if is_page else NOT_A_PAGE
+                policy = content_policy(self.settings, nonce_of(scope)) if is_page else NOT_A_PAGE
                 headers = [(b"content-security-policy", policy.encode()), *_ALWAYS]
                 if is_page:
                     headers.append((b"cache-control", b"no-store"))

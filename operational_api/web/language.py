@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,14 @@ def language_of(locale: str | None) -> str:
 
 def asked_for(accept_language: str | None) -> str:
     """The language of ours that a browser likes best, of its header."""
+    return _liked_best((accept_language or "")[:500])
+
+
+@lru_cache(maxsize=512)
+def _liked_best(accept_language: str) -> str:
+    """Browsers say few different things, each with every request."""
     likes: list[tuple[float, str]] = []
-    for one in (accept_language or "")[:500].split(","):
+    for one in accept_language.split(","):
         name, _, quality = one.partition(";q=")
         try:
             likes.append((-float(quality or 1), name.strip()))

@@ -27,6 +27,7 @@ from operational_api.core.errors import DomainError
 from operational_api.core.principal import Principal, maybe_principal
 from operational_api.web import csrf, filters
 from operational_api.web.cookies import read_cookie, set_cookie
+from operational_api.web.headers import nonce_of
 from operational_api.web.language import language_for, retold, say, say_markup, script_words, speak, speaking
 from operational_api.web.navigation import NavItem
 from operational_api.web.wording import Speaking
@@ -136,7 +137,7 @@ def render(
         "tz": time_zone(request),
         "now": datetime.now(UTC),
         "csrf_token": "" if is_bare else csrf.token(request),
-        "csp_nonce": request.state.csp_nonce,
+        "csp_nonce": nonce_of(request.scope),
         "flashes": _flashes(request),
         "person_key": _short_hash(principal.key) if principal is not None else "",
     } | context

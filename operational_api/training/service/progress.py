@@ -3,20 +3,20 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Date, case, cast, func, literal, select, true, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from operational_api.training.models import Client, Exercise, Workout, WorkoutSet
-from operational_api.training.records import Bests
+from operational_api.training.records import NOTHING, Bests
 from operational_api.training.service.clients import local_today
 from operational_api.training.service.records import earlier
 from operational_api.training.strength import e1rm_column, volume_column
 
 
-@dataclass(frozen=True, slots=True)
-class Best:
+class Best(NamedTuple):
     """What one workout says about one movement, in kg; `previous_kg` is the best before, None the first time."""
 
     exercise_id: int
@@ -68,7 +68,7 @@ class LastSet:
 def bests_beside(done: Mapping[int, Bests], before: Mapping[int, Bests], names: Mapping[int, str]) -> list[Best]:
     """`bests_of` from what is known already: the bests of a workout and of all before it, by movement."""
     found = [
-        Best(id_, names[id_], bests.e1rm, before.get(id_, Bests()).e1rm)
+        Best(id_, names[id_], bests.e1rm, before.get(id_, NOTHING).e1rm)
         for id_, bests in done.items()
         if bests.e1rm is not None
     ]

@@ -31,7 +31,15 @@ from contracts.events.training import PersonalRecordSet, PersonalRecordWithdrawn
 from operational_api.core.outbox import publish
 from operational_api.core.statements import Statement
 from operational_api.training.models import Exercise, PersonalRecord, Workout, WorkoutSet
-from operational_api.training.records import Amount, Bests, Record, bests_of_sets, measured_records, records
+from operational_api.training.records import (
+    NOTHING,
+    Amount,
+    Bests,
+    Record,
+    bests_of_sets,
+    measured_records,
+    records,
+)
 from operational_api.training.strength import e1rm_column, volume_column
 
 Sets = Sequence[tuple[int, Amount]]
@@ -56,19 +64,21 @@ def settle_records(session: Session, workout: Workout, sets: Sets, *, now: datet
         has_none: It was written just now, and has no records yet.
     """
     by_exercise: dict[int, list[Amount]] = {}
+    lifted: dict[int, list[tuple[float | None, int]]] = {}
+    otherwise = set()
     for exercise_id, amount in sets:
         by_exercise.setdefault(exercise_id, []).append(amount)
+        if amount.is_lifted:
+            lifted.setdefault(exercise_id, []).append((amount.weight_kg, amount.reps))
+        else:
+            otherwise.add(exercise_id)
     before = _bests_before(session, workout, by_exercise)
-    done = {
-        exercise_id: bests_of_sets([(one.weight_kg, one.reps) for one in amounts if one.is_lifted])
-        for exercise_id, amounts in by_exercise.items()
-    }
+    done = {exercise_id: bests_of_sets(lifted.get(exercise_id, ())) for exercise_id in by_exercise}
     found: dict[Key, Record] = {
         (exercise_id, one.kind, one.over_m): one
         for exercise_id, bests in done.items()
-        for one in records(bests, before.get(exercise_id, Bests()))
+        for one in records(bests, before.get(exercise_id, NOTHING))
     }
-    otherwise = {exercise_id for exercise_id, amount in sets if not amount.is_lifted}
     if otherwise:
         earlier = _amounts_before(session, workout, otherwise)
         for exercise_id in otherwise:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Text,
     any_,
     bindparam,
+    column,
     delete,
     event,
     func,
@@ -180,6 +181,13 @@ class TestStatement:
         for _ in range(7):
             assert [one.all(other, {"add": 1}) for one in asked] == [[(n + 1,)] for n in range(110)]
         assert asked[0].all(other, {"add": None}) == [(None,)]  # of another type, to the driver
+
+    def test_is_read_as_what_it_is_each_time(self, other: Session) -> None:
+        same: Statement[tuple[object]] = Statement(text("select :one as one").columns(column("one")))
+        for one in [1, "a"] * 7:
+            assert same.all(other, {"one": one}) == [(one,)]
+        kept = statements._prepared_on(other.connection())[same]
+        assert len([sql for sql, _ in kept._connection._prepared._names if sql == kept._written[0]]) == 2  # type: ignore[index]
 
     def test_has_nothing_left_of_its_answer(self, other: Session) -> None:
         many: Statement[tuple[int]] = Statement(select(func.generate_series(1, bindparam("many", type_=Integer))))

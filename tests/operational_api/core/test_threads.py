@@ -39,8 +39,8 @@ class TestInATurn:
             task = asyncio.create_task(in_a_turn(work))
             while not begun.is_set():
                 await asyncio.sleep(0)
-            task.cancel()
-            for _ in range(3):
+            for _ in range(3):  # told again, it waits all the same
+                task.cancel()
                 await asyncio.sleep(0)
             assert not task.done()
             may_end.set()

@@ -38,6 +38,7 @@ def test_every_route_has_its_headers(app: FastAPI, session: Session, sign_in: Si
     browser.headers["accept"] = "text/html"
     paths = sorted(set(paths_of(app.routes)))
     assert {"/home", "/api/identity/me", "/login", "/sw.js"} <= set(paths)
+    nonces: dict[str, str] = {}
     for path in paths:
         answer = browser.get(path)
         policy = answer.headers["content-security-policy"]
@@ -47,11 +48,15 @@ def test_every_route_has_its_headers(app: FastAPI, session: Session, sign_in: Si
         assert answer.headers["referrer-policy"] in ("same-origin", "no-referrer"), path
         assert answer.status_code != 500, path
         if answer.headers.get("content-type", "").startswith("text/html"):
-            assert re.search(r"script-src 'self' 'nonce-[\w-]{20,}'", policy), path
+            told = re.search(r"script-src 'self' 'nonce-([\w-]{20,})'", policy)
+            assert told, path
+            nonces[path] = told[1]
+            assert set(re.findall(r'nonce="([^"]*)"', answer.text)) <= {told[1]}, path
             assert policy.endswith("; report-uri /gateway/csp-reports")
             assert not re.search(
                 r"\son\w+=|\sstyle=|<style(?![^>]*nonce=)|<script(?![^>]*(src|nonce)=)", answer.text
             ), path
+    assert len(set(nonces.values())) == len(nonces) > 20
 
 
 @pytest.mark.asvs("3.4.1")
