@@ -289,7 +289,7 @@ _ALL = (
     ),
     _relation(
         "engagement.fct_message_costs",
-        "One row per month, channel, purpose and currency in which messages left: how many, and what texts are charged.",
+        "One row per month, channel, purpose and currency in which messages left: how many, and what texts cost.",
         "month message_channel message_purpose currency",
         """month date, message_channel text, message_purpose text, messages int, segments int, cost_minor bigint,
         currency text""",

@@ -228,7 +228,7 @@ def _changes(
 
 def _values_for(way: Way, row: Row) -> dict[str, Value] | None:
     """What the condition needs of the row; None where the row does not have it."""
-    values = {name: "" for name in _OR_NONE.findall(way.on)} | row.values
+    values = dict.fromkeys(_OR_NONE.findall(way.on), "") | row.values
     needed = set(_NAMED.findall(way.on))
     return {name: values[name] for name in needed} if needed <= values.keys() else None
 

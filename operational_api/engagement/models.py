@@ -270,8 +270,8 @@ class OutgoingMessage(Base):
     left by a provider that cannot tell two equal requests apart.
 
     `segments`: as how many texts it was charged, whichever channel carried it in the end; null where none left.
-    `cost_thousandths`: what they cost, in thousandths of a minor unit of `cost_currency`, at the price of when they left;
-    null where nobody had said it, or not of all of them.
+    `cost_thousandths`: what they cost at the price of when they left, in thousandths of a minor unit of
+    `cost_currency`; null where nobody had said it, or not of all of them.
 
     `digest_at`: it waits for the list of that time. `digest_id`: the message that carries the list it is in, which is
     one of them; who carries it has its own id there (`service.digests`).

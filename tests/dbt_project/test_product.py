@@ -47,7 +47,7 @@ class TestBoth:
             """select message_channel, message_purpose, messages, segments, cost_minor, currency
             from marts.engagement.fct_message_costs order by month, 1, 2, 5""",
         )
-        # 2 of June's price and 3 of May's: 20500 + 29370 thousandths of a cent. June: 5 at 10250, one of them in dollars.
+        # May: 2 segments at June's price and 3 at May's, 20500 + 29370 thousandths of a cent. June: 5 * 10250.
         assert told == [
             ("sms", "reminders", 2, 5, 50, "EUR"), ("sms", "reminders", 1, 4, None, None),
             ("email", "marketing", 1, None, None, None), ("email", "reminders", 1, None, None, None),

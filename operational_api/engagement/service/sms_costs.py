@@ -14,8 +14,8 @@ LATELY = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class PricedTexts:
-    """Texts that left at one price, the first of them at `since`. `cost_minor`, `thousand_segments_minor` and `currency`
-    are None where nobody had said a price."""
+    """Texts that left at one price, the first of them at `since`. `thousand_segments_minor`, `cost_minor` and
+    `currency` are None where nobody had said a price."""
 
     since: datetime
     messages: int
@@ -27,8 +27,8 @@ class PricedTexts:
 
 @dataclass(frozen=True, slots=True)
 class SmsCosts:
-    """Of the texts that left since a moment, those that did not arrive among them. `totals` are (minor units, currency),
-    one for each currency, rounded once; `prices` the newest first."""
+    """Of the texts that left since a moment, those that did not arrive among them. `totals` are (minor units,
+    currency), one for each currency, rounded once; `prices` the newest first."""
 
     since: datetime
     messages: int
