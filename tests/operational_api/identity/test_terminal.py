@@ -196,7 +196,7 @@ def test_a_terminal_gets_nothing_where_the_person_says_no_or_another_deployment_
     analyst = deployment.account("data")
     with pytest.raises(terminal.NotSignedIn, match="access_denied"):
         terminal.token(
-            deployment.at, folder=deployment.folder / "no", browse=person(deployment, analyst, press="Do not")
+            deployment.at, folder=deployment.folder / "no", browse=person(deployment, analyst, press="Keep it out")
         )
     with pytest.raises(terminal.NotSignedIn, match="says that it is"):  # the address is not what its tokens say
         terminal.token(deployment.at.replace("localhost", "127.0.0.1"), folder=deployment.folder / "no", browse=nobody)
@@ -270,14 +270,14 @@ def test_no_program_is_let_in_by_a_browser_that_nobody_looks_at(deployment: Depl
     analyst = deployment.account("data")
     with browser_of(deployment) as browser:
         page = arrive(browser, asked(), analyst.email)
-        assert "Let Plyo in a terminal in?" in page.text
+        assert "Plyo in a terminal asks to come in" in page.text
         silent = browser.get(asked(prompt="none"))
         assert "error=consent_required" in silent.headers["location"]
         onward = urlsplit(pressed(page, "Let it in"))
         signed = dict(parse_qsl(onward.query))["let_in"]
         for other in ({"let_in": "made-up"}, {"let_in": signed, "code_challenge": "x" * 43}):
             answer = browser.get(asked(**other))
-            assert (answer.status_code, "Let Plyo in a terminal in?" in answer.text) == (200, True)
+            assert (answer.status_code, "Plyo in a terminal asks to come in" in answer.text) == (200, True)
     with browser_of(deployment) as stranger:  # what one browser was told lets nobody in at another
         arrive(stranger, asked(), deployment.account("data").email)
-        assert "Let Plyo in a terminal in?" in stranger.get(asked(let_in=signed)).text
+        assert "Plyo in a terminal asks to come in" in stranger.get(asked(let_in=signed)).text
