@@ -114,7 +114,8 @@ CAPTURED: dict[str, dict[str, str]] = {
     ),
     "engagement__outgoing_emails": _table(
         """id uuid, dedupe_key text, template text, status text, attempts int, sent_at time, created_at time,
-        channel text, purpose text, customer_id uuid, reason text, delivered_at time, segments small"""
+        channel text, purpose text, customer_id uuid, reason text, delivered_at time, segments small,
+        cost_thousandths bigint, cost_currency text"""
     ),
     "identity__accounts": _table(
         """id uuid, display_name text, role text, time_zone text, created_at time, disabled_at time"""

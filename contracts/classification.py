@@ -117,7 +117,7 @@ _BUSINESS = """
     interval_unit is_automatic is_closed is_deleted is_loaded is_won line_number loaded_at lookup_key method moved_at
     movement_kind object_type outcome_days partner_code period_end_at period_start_at pipeline_name position posted_at
     expectation is_met judged_at judged_on judged_rows judged_where raw_table refused_rows
-    message_channel message_purpose messages segments
+    cost_thousandths message_channel message_purpose messages segments
     before_rows column_name distance distance_allowed is_drift is_judged measured_at now_rows relation_name
     buyers clients_in_state compared_with dropout_a dropout_b events_else events_in_state observed_else
     observed_in_state purchase_alpha purchase_r rate_else rate_in_state repeat_buyers spend_p spend_q spend_v state

@@ -285,12 +285,12 @@ _ALL = (
         "delivery_id",
         """delivery_id uuid, customer_id uuid, announcement_id uuid, channel text, purpose text, template text, status
         text, reason text, attempts int, created_at time, created_on date, sent_at time, delivered_at time,
-        segments int""",
+        segments int, cost_thousandths bigint, currency text""",
     ),
     _relation(
         "engagement.fct_message_costs",
-        "One row per month, channel and purpose in which messages left: how many, and what texts are charged.",
-        "month message_channel message_purpose",
+        "One row per month, channel, purpose and currency in which messages left: how many, and what texts cost.",
+        "month message_channel message_purpose currency",
         """month date, message_channel text, message_purpose text, messages int, segments int, cost_minor bigint,
         currency text""",
     ),

@@ -149,7 +149,8 @@ TRACES: dict[str, Trace] = {
         (
             "engagement.fct_deliveries",
             "date_trunc('month', sent_at) = $month and purpose = $message_purpose and "
-            "(channel = $message_channel or $message_channel = 'sms' and segments is not null)",
+            "(channel = $message_channel or $message_channel = 'sms' and segments is not null) and "
+            "($message_channel <> 'sms' or coalesce(currency, '') = $currency)",
         )
     ),
     "engagement.fct_announcements": _trace(

@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import psutil
 import typer
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.prompt import Confirm
 
-from plyo import analyst, processes, progress, status
+from plyo import analyst, processes, progress, status, terminal
 from plyo import doctor as examination
 from plyo.demo import presence
 from plyo.home import BrokenHome, Home, checkout
@@ -31,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 console = Console()
+Signed = TypeVar("Signed", str, bool)
 
 
 @app.command()
@@ -118,10 +120,24 @@ def lake() -> None:
 
 
 @app.command()
-def token(who: Annotated[Literal["analyst", "admin"], typer.Argument(help="Of which demo login.")] = "analyst") -> None:
-    """Print a token for the API of numbers, got by signing in; good for an hour."""
-    gateway = status.read(_running())["gateway"]
-    sys.stdout.write(analyst.token(gateway, email=LOGINS[who], password=PASSWORD) + "\n")
+def token(
+    who: Annotated[Literal["analyst", "admin"], typer.Argument(help="Of which demo login.")] = "analyst",
+    at: Annotated[str, typer.Option(help="A deployment's address: of oneself there, by signing in.")] = "",
+) -> None:
+    """Print a token for the API of numbers: of a demo login, for an hour; or of oneself at a deployment, renewed."""
+    if at:
+        found = _signing_in(lambda: terminal.token(at))
+    else:
+        gateway = status.read(_running())["gateway"]
+        found = analyst.token(gateway, email=LOGINS[who], password=PASSWORD)
+    sys.stdout.write(found + "\n")
+
+
+@app.command()
+def sign_out(at: Annotated[str, typer.Option(help="The deployment's address.")]) -> None:
+    """End the sign-in that `plyo token --at` made, there and here."""
+    was_there = _signing_in(lambda: terminal.sign_out(at))
+    console.print("Signed out." if was_there else "Nobody was signed in there.")
 
 
 @app.command()
@@ -222,6 +238,14 @@ def _home(*, check: bool = True) -> Home:
             console.print(f"[red]✗[/red] {error}")
             raise typer.Exit(1) from error
     return home
+
+
+def _signing_in(do: Callable[[], Signed]) -> Signed:
+    try:
+        return do()
+    except terminal.NotSignedIn as error:
+        Console(stderr=True).print(str(error))
+        raise typer.Exit(1) from error
 
 
 def _running() -> Home:

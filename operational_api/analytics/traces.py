@@ -28,6 +28,8 @@ from operational_api.core.principal import Principal
 
 OPERATIONS = {"r": "first read", "i": "insert", "u": "update", "d": "delete"}
 _NAMED = re.compile(r"\$([a-z_0-9]+)")
+_OR_NONE = re.compile(r"coalesce\(\w+, ''\) = \$([a-z_0-9]+)")
+"""Columns of a row that its condition compares also where they are empty."""
 _PARSED: dict[str, Callable[[str], Value]] = {
     "uuid": UUID, "date": date.fromisoformat, "integer": int, "bigint": int, "varchar": str,
     "timestamp with time zone": lambda told: datetime.fromisoformat(told.replace(" ", "+")),
@@ -226,8 +228,9 @@ def _changes(
 
 def _values_for(way: Way, row: Row) -> dict[str, Value] | None:
     """What the condition needs of the row; None where the row does not have it."""
+    values = dict.fromkeys(_OR_NONE.findall(way.on), "") | row.values
     needed = set(_NAMED.findall(way.on))
-    return {name: row.values[name] for name in needed} if needed <= row.values.keys() else None
+    return {name: values[name] for name in needed} if needed <= values.keys() else None
 
 
 def _value(relation: Relation, column: str, value: Any) -> Value:

@@ -4,7 +4,7 @@ from datetime import datetime, time
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, Integer, SmallInteger, String, text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, Integer, SmallInteger, String, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -270,6 +270,8 @@ class OutgoingMessage(Base):
     left by a provider that cannot tell two equal requests apart.
 
     `segments`: as how many texts it was charged, whichever channel carried it in the end; null where none left.
+    `cost_thousandths`: what they cost at the price of when they left, in thousandths of a minor unit of
+    `cost_currency`; null where nobody had said it, or not of all of them.
 
     `digest_at`: it waits for the list of that time. `digest_id`: the message that carries the list it is in, which is
     one of them; who carries it has its own id there (`service.digests`).
@@ -324,6 +326,8 @@ class OutgoingMessage(Base):
     digest_at: Mapped[datetime | None]
     digest_id: Mapped[UUID | None]
     segments: Mapped[int | None] = mapped_column(SmallInteger)
+    cost_thousandths: Mapped[int | None] = mapped_column(BigInteger)
+    cost_currency: Mapped[str | None] = mapped_column(String(3))
 
 
 OutgoingEmail = OutgoingMessage

@@ -283,9 +283,9 @@ def list_audiences(session: DbSession) -> Page[AudienceRead]:
 
 
 @api.get("/sms-costs", dependencies=[Allowed("engagement.announce")])
-def read_sms_costs(session: DbSession, settings: Settings) -> SmsCostsRead:
+def read_sms_costs(session: DbSession) -> SmsCostsRead:
     """What the texts of the last thirty days cost."""
-    return SmsCostsRead.model_validate(sms_costs.lately(session, settings, now=_now()))
+    return SmsCostsRead.model_validate(sms_costs.lately(session, now=_now()))
 
 
 @api.post(

@@ -303,7 +303,7 @@ def _unsubscribe_page(request: Request, session: DbSession, about: links.Subscri
 @router.get("/staff/announcements", dependencies=[Allowed("engagement.announce")])
 def announcements_page(request: Request, session: DbSession, settings: Settings) -> Response:
     """The form, and what was sent before."""
-    texts = sms_costs.lately(session, settings, now=datetime.now(UTC)) if "sms" in settings.channels else None
+    texts = sms_costs.lately(session, now=datetime.now(UTC)) if "sms" in settings.channels else None
     return render(
         request, "engagement/announcements.html", found=announcements.recent(session), segments=announcements.SEGMENTS,
         audiences=announcements.audiences(session), texts=texts,

@@ -337,17 +337,29 @@ class AudienceRead(BaseModel):
     willing: int
 
 
-class SmsCostsRead(BaseModel):
-    """What the texts of the last thirty days cost: as how many segments they are charged, and how much that is; null
-    where nobody said the price."""
+class PricedTextsRead(BaseModel):
+    """Texts that left at one price, the first of them at `since`; null where nobody had said a price."""
 
     model_config = ConfigDict(from_attributes=True)
 
     since: datetime
     messages: int
     segments: int
+    thousand_segments_minor: int | None
     cost_minor: int | None
-    currency: str
+    currency: str | None
+
+
+class SmsCostsRead(BaseModel):
+    """What the texts of the last thirty days cost: as how many segments they are charged, and how much that is, each at
+    the price of when it left."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    since: datetime
+    messages: int
+    segments: int
+    prices: list[PricedTextsRead]
 
 
 class PushKeys(BaseModel):

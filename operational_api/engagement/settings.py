@@ -63,7 +63,7 @@ class ChannelSettings(BaseSettings):
     """Our number (E.164) or the sid of a messaging service (MG…)."""
     sms_thousand_segments_minor: int = 0
     """What the provider charges for a thousand segments of SMS, in minor units of `sms_currency`; 0 where it is not
-    said."""
+    said. Each text keeps the price at which it left: another one holds for texts from then on."""
     sms_currency: str = "EUR"
     whatsapp_from: str = ""
     """Our WhatsApp number, E.164."""

@@ -4,6 +4,7 @@
 | plyo-app        | everybody         | confidential, code + PKCE, refresh     |
 | plyo-coach      | coaches, lead too | confidential (Streamlit's st.login)    |
 | plyo-admin      | office roles      | public, PKCE (Panel's auth_code)       |
+| plyo-terminal   | who reads numbers | public, PKCE, loopback (plyo.terminal) |
 | plyo-activation | itself            | client_credentials                     |
 | plyo-supervisor | the local stack   | client_credentials, where there is one |
 
@@ -20,7 +21,7 @@ from sqlalchemy.orm import Session
 from contracts.tokens import ANALYTICS, API, DAGSTER
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.policy import roles_that_may
-from operational_api.identity.service.clients import register
+from operational_api.identity.service.clients import LOOPBACK, register
 from operational_api.settings import ApiSettings
 
 CONSOLE_TOKEN_SECONDS = 3600
@@ -65,6 +66,14 @@ def ensure_clients(session: Session, *, public_url: str, secrets: Mapping[str, s
         post_logout_redirect_uris=[f"{root}/admin", f"{root}/admin/"],
         audiences=(API, ANALYTICS),
         access_token_seconds=CONSOLE_TOKEN_SECONDS,
+    )
+    register(
+        session,
+        client_id="plyo-terminal",
+        name="Plyo in a terminal",
+        allowed_roles=roles_that_may("analytics.read_lineage"),
+        redirect_uris=[f"{LOOPBACK}callback"],
+        audiences=(ANALYTICS,),
     )
     register(
         session,

@@ -18,6 +18,7 @@ _SYSTEMS = (
     ("CrOS", "Chromebook"), ("Linux", "Linux"),
 )  # fmt: skip
 _PROGRAMS = (
+    ("plyo-terminal", "Plyo in a terminal"),
     ("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("SamsungBrowser/", "Samsung Internet"),
     ("Chrome/", "Chrome"), ("CriOS/", "Chrome"), ("Safari/", "Safari"),
 )  # fmt: skip

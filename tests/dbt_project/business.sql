@@ -291,15 +291,21 @@ from (values
     ('cem', 'announcement', 'marketing', 'failed', null, null, 'bounce'),
     ('dao', 'booking_confirmed', 'transactional', 'sent', '2026-06-10 08:01Z', null, null)
 ) as given (name, template, purpose, status, sent, delivered, reason);
--- Two texts, of which one did not arrive and was said again by e-mail: its segments are charged all the same.
+-- Texts, of which one did not arrive and was said again by e-mail: its segments are charged all the same. In Saigon, where
+-- the studio is, a thousand segments are 97.90 euros until the end of May and 102.50 from June on; by UTC the last hours of
+-- May have both. One left before anybody had said a price, one is charged in dollars.
 insert into engagement.outgoing_emails (
     id, dedupe_key, recipient, template, context, status, attempts, next_attempt_at, sent_at, created_at, channel, purpose,
-    customer_id, segments
+    customer_id, segments, cost_thousandths, cost_currency
 )
 select
-    pg_temp.id('text-' || name), 'class_notice:' || name, name, 'class_notice', '{}', 'sent', 1, '2026-06-11 08:00Z',
-    '2026-06-11 08:01Z', '2026-06-11 08:00Z', channel, 'reminders', pg_temp.id(name), segments
-from (values ('eva', 'sms', 3), ('fay', 'email', 2)) as given (name, channel, segments);
+    pg_temp.id('text-' || name || sent), 'class_notice:' || name || sent, name, 'class_notice', '{}', 'sent', 1, sent, sent,
+    sent - interval '1 minute', channel, 'reminders', pg_temp.id(name), segments, segments * price, currency
+from (values
+    ('eva', 'sms', 3, 10250, 'EUR', timestamptz '2026-06-11 08:01Z'), ('fay', 'email', 2, 10250, 'EUR', '2026-06-11 08:01Z'),
+    ('eva', 'sms', 1, 10250, 'USD', '2026-06-12 08:01Z'), ('fay', 'sms', 2, 10250, 'EUR', '2026-05-31 17:30Z'),
+    ('eva', 'sms', 3, 9790, 'EUR', '2026-05-31 16:30Z'), ('fay', 'sms', 4, null, null, '2026-05-31 15:30Z')
+) as given (name, channel, segments, price, currency, sent);
 insert into training.onboarding_steps (customer_id, step, entered_at, left_at, outcome) values
     (pg_temp.id('eva'), 'goal', '2026-06-08 09:00Z', '2026-06-08 09:05Z', 'done'),
     (pg_temp.id('eva'), 'screening', '2026-06-08 09:05Z', null, null),

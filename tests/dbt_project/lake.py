@@ -27,8 +27,6 @@ PROJECT = ROOT / "dbt_project"
 NOW = "2026-06-17 12:00:00+00"
 """The Wednesday on which the business of `business.sql` is looked at."""
 
-PRICE = "9790"
-"""Of a thousand segments of SMS, in euro cents."""
 SNAPSHOT_LSN = 1000
 _LOADER = (
     "'r' as _op, 1000::ubigint as _lsn, row_number() over () as _seq, 0::ubigint as _xid, "
@@ -104,7 +102,6 @@ def environment(settings: WarehouseSettings | None, target: Path) -> dict[str, s
         "PYTHONPATH": str(ROOT),
         "DBT_TARGET_PATH": str(target),
         "DBT_LOG_PATH": str(target / "logs"),
-        "PLYO_SMS_THOUSAND_SEGMENTS_MINOR": PRICE,
         "DBT_LOG_LEVEL_FILE": "none",  # nobody reads it, and writing it is a tenth of a build
     }
     if settings is None:

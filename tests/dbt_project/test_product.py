@@ -11,9 +11,8 @@ from sqlalchemy.orm import Session
 from contracts.metrics import METRICS
 from operational_api.commerce.billing.service import payouts
 from operational_api.engagement.service import sms_costs
-from operational_api.engagement.settings import ChannelSettings
 from operational_api.training.service import onboarding
-from tests.dbt_project.lake import NOW, PRICE
+from tests.dbt_project.lake import NOW
 from tests.dbt_project.test_marts import rows, who
 
 
@@ -46,16 +45,21 @@ class TestBoth:
         told = rows(
             marts,
             """select message_channel, message_purpose, messages, segments, cost_minor, currency
-            from marts.engagement.fct_message_costs where month = date '2026-06-01' order by all""",
+            from marts.engagement.fct_message_costs order by month, 1, 2, 5""",
         )
+        # May: 2 segments at June's price and 3 at May's, 20500 + 29370 thousandths of a cent. June: 5 * 10250.
         assert told == [
+            ("sms", "reminders", 2, 5, 50, "EUR"), ("sms", "reminders", 1, 4, None, None),
             ("email", "marketing", 1, None, None, None), ("email", "reminders", 1, None, None, None),
-            ("email", "transactional", 1, None, None, None), ("sms", "reminders", 2, 5, 49, "EUR"),
+            ("email", "transactional", 1, None, None, None), ("sms", "reminders", 1, 1, 10, "USD"),
+            ("sms", "reminders", 2, 5, 51, "EUR"),
         ]  # fmt: skip
-        settings = ChannelSettings(sms_thousand_segments_minor=int(PRICE), sms_currency="EUR")
         with reading(business_database) as session:
-            page = sms_costs.lately(session, settings, now=datetime.fromisoformat(NOW))
-        assert [(page.messages, page.segments, page.cost_minor, page.currency)] == [row[2:] for row in told[-1:]]
+            page = sms_costs.lately(session, now=datetime.fromisoformat(NOW))
+        assert (page.messages, page.segments, sorted(page.totals)) == (6, 15, [(10, "USD"), (101, "EUR")])
+        assert sorted((one.segments, one.cost_minor, one.currency) for one in page.prices[:3]) == [
+            (1, 10, "USD"), (3, 29, "EUR"), (7, 72, "EUR"),
+        ]  # fmt: skip
 
     def test_the_products_funnel_and_the_mart_agree_on_every_step(self, marts, business_database):  # decision 43
         with reading(business_database) as session:

@@ -56,13 +56,22 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What a thousand segments of a text are charged, in minor units."""
+
+    thousand_segments_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """Taken by the provider. `gone`: devices that told us to forget them. `segments`: of a text, what it is charged
-    as."""
+    as, at `price`; None where nobody said it."""
 
     provider_message_id: str | None = None
     gone: Sequence[UUID] = ()
     segments: int | None = None
+    price: Price | None = None
 
 
 class NotSent(Exception):

@@ -19,7 +19,7 @@ from twilio.rest import Client
 
 from contracts.telemetry import get_logger
 from operational_api.engagement.channels import segments
-from operational_api.engagement.channels.port import Ready, Receipt, Refused, Sender, Unavailable, Undecided
+from operational_api.engagement.channels.port import Price, Ready, Receipt, Refused, Sender, Unavailable, Undecided
 from operational_api.engagement.channels.wire import never_left
 from operational_api.engagement.sending import Channel
 from operational_api.engagement.settings import ChannelSettings
@@ -127,9 +127,11 @@ class SmsGateway(TwilioGateway):
         return text_of(message)
 
     def send(self, message: Ready) -> Receipt:
-        """As any, with its segments. Twilio knows them once it has chosen a sender of a messaging service, after it has
-        answered: they are counted here."""
-        return replace(super().send(message), segments=segments.count(self.words(message)).segments)
+        """As any, with its segments and today's price. Twilio knows them once it has chosen a sender of a messaging
+        service, after it has answered: they are counted here."""
+        told, charged = self.settings, segments.count(self.words(message)).segments
+        price = Price(told.sms_thousand_segments_minor, told.sms_currency) if told.sms_thousand_segments_minor else None
+        return replace(super().send(message), segments=charged, price=price)
 
     def request(self, message: Ready) -> dict[str, Any]:
         """The text, not longer than ten segments.

@@ -36,7 +36,7 @@ from operational_api.engagement.sending import (
     decide,
     over,
 )
-from operational_api.engagement.service import addresses, digests
+from operational_api.engagement.service import addresses, digests, sms_costs
 from operational_api.engagement.service.contacts import Contact, contact
 from operational_api.engagement.service.emails import PROVES_ADDRESS, SECRET_VALUES
 from operational_api.engagement.service.preferences import wishes_of
@@ -326,7 +326,7 @@ def note_taken(session: Session, row: OutgoingMessage, receipt: Receipt, now: da
     others = digests.carried_by(session, row)
     row.provider_message_id, row.in_doubt_since = receipt.provider_message_id, None
     if receipt.segments is not None:
-        row.segments = (row.segments or 0) + receipt.segments
+        sms_costs.charge(row, receipt.segments, receipt.price)
     addresses.forget_devices(session, receipt.gone)
     for one in (row, *others):
         one.status, one.sent_at, one.last_error, one.reason = "sent", now, None, None

@@ -1,4 +1,8 @@
-"""The authorization endpoint's rules: which requests are answered, with what, and what the person is asked first."""
+"""The authorization endpoint's rules: which requests are answered, with what, and what the person is asked first.
+
+A program on the person's own machine (RFC 8252) is a client whose registered address is of the loopback, without a
+port: it may be answered at any port there. It can prove to nobody which program it is: the person is asked each time.
+"""
 
 import re
 import secrets
@@ -11,13 +15,16 @@ from operational_api.core.errors import Invalid
 from operational_api.identity.models import Account, AuthorizationCode, LoginSession, OAuthClient
 from operational_api.identity.oidc.claims import ACR, SCOPES, acr_of
 from operational_api.identity.oidc.errors import OAuthError
-from operational_api.identity.service.clients import is_service
+from operational_api.identity.service.clients import is_program, is_service
 from operational_api.identity.service.links import digest
 
 CODE_LIFETIME = timedelta(seconds=60)
 JUST_CHOSEN = timedelta(minutes=2)
 """Who typed their password this recently has chosen their account."""
+TIME_TO_LET_IN = timedelta(minutes=10)
+"""Of the page that asks whether a program may come in."""
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+_LOOPBACK = re.compile(r"\A(http://127\.0\.0\.1):\d{1,5}(/.*)\Z")
 
 
 class UnknownApplication(Invalid):
@@ -56,9 +63,12 @@ def find_client(session: Session, parameters: dict[str, str]) -> tuple[OAuthClie
         UnknownApplication: no such client, or an address that is not exactly one of its own.
     """
     client = session.get(OAuthClient, parameters.get("client_id", ""))
-    if client is None or is_service(client) or parameters.get("redirect_uri") not in client.redirect_uris:
+    wanted = parameters.get("redirect_uri", "")
+    if client is None or is_service(client) or not client.redirect_uris:
         raise UnknownApplication
-    return client, parameters["redirect_uri"]
+    if (_LOOPBACK.sub(r"\1\2", wanted) if is_program(client) else wanted) not in client.redirect_uris:
+        raise UnknownApplication
+    return client, wanted
 
 
 def validate(client: OAuthClient, redirect_uri: str, parameters: dict[str, str]) -> AuthorizationRequest:

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -20,12 +21,20 @@ from operational_api.core.principal import person_of
 from operational_api.identity.models import Account, AuthorizationCode, LoginSession, OAuthClient, RefreshToken
 from operational_api.identity.oidc import claims
 from operational_api.identity.oidc.errors import OAuthError, invalid_client, invalid_grant
-from operational_api.identity.service import sessions
-from operational_api.identity.service.clients import has_secret, is_service
+from operational_api.identity.service import factors, sessions
+from operational_api.identity.service.clients import has_secret, is_program, is_service
 from operational_api.identity.service.links import digest
 
 log = get_logger(__name__)
 _FAMILIES = UUID("0198a000-0000-7000-8000-706c796f0001")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What asks at the token endpoint: its user agent and its address, empty where they are not known."""
+
+    agent: str
+    address: str
 
 
 def authenticate_client(session: Session, client_id: str | None, secret: str | None) -> OAuthClient:
@@ -41,7 +50,7 @@ def authenticate_client(session: Session, client_id: str | None, secret: str | N
 
 
 def grant(
-    session: Session, issuer: claims.Issuer, client: OAuthClient, form: dict[str, str], *, now: datetime
+    session: Session, issuer: claims.Issuer, client: OAuthClient, form: dict[str, str], *, caller: Caller, now: datetime
 ) -> dict[str, Any]:
     """The body of a token response.
 
@@ -54,7 +63,7 @@ def grant(
     if is_service(client):
         raise OAuthError("unauthorized_client", "This client may use client_credentials only.")
     if kind == "authorization_code":
-        return _code(session, issuer, client, form, now)
+        return _code(session, issuer, client, form, caller, now)
     if kind == "refresh_token":
         return _refresh(session, issuer, client, form, now)
     raise OAuthError("unsupported_grant_type", "Use authorization_code, refresh_token or client_credentials.")
@@ -72,7 +81,7 @@ def _service(issuer: claims.Issuer, client: OAuthClient, now: datetime) -> dict[
 
 
 def _code(
-    session: Session, issuer: claims.Issuer, client: OAuthClient, form: dict[str, str], now: datetime
+    session: Session, issuer: claims.Issuer, client: OAuthClient, form: dict[str, str], caller: Caller, now: datetime
 ) -> dict[str, Any]:
     code = session.scalar(
         select(AuthorizationCode).where(AuthorizationCode.code_hash == digest(form.get("code", ""))).with_for_update()
@@ -91,6 +100,14 @@ def _code(
         raise invalid_grant("redirect_uri is not the one of the authorization request.")
     _check_verifier(code.code_challenge, form.get("code_verifier"))
     account, login = _person(session, code.account_id, code.session_id, now)
+    if is_program(client):
+        login = sessions.for_program(
+            session, id_=family, login=login, user_agent=caller.agent, address=caller.address, now=now
+        )
+        factors.notify(
+            session, account, what=f"{client.name} was signed in", now=now,
+            detail="It can read what you may read until you sign it out, which you can do on the page of your account.",
+        )  # fmt: skip
     return _tokens(session, issuer, client, account, login, code.scope, family, now, nonce=code.nonce, is_first=True)
 
 
@@ -178,6 +195,7 @@ def _tokens(
 
 
 def _revoke_family(session: Session, family: UUID, now: datetime) -> None:
+    sessions.end_if_live(session, session_id=family, now=now)  # a program has one of its own
     revocations.end(session, [family], now=now)
     session.execute(
         update(RefreshToken)

@@ -21,6 +21,7 @@ from operational_api.identity.models import Account, LoginSession, OAuthClient
 from operational_api.identity.oidc import authorize, claims, grants
 from operational_api.identity.oidc.errors import REFUSALS, OAuthError, invalid_client
 from operational_api.identity.service import factors, sessions
+from operational_api.identity.service.clients import is_program
 from operational_api.web.cookies import read_cookie, set_cookie
 from operational_api.web.rendering import render
 
@@ -120,8 +121,37 @@ def _ask_or_answer(
         kept = {name: value for name, value in parameters.items() if name != "prompt"}
         onward = f"/oidc/authorize?{urlencode(kept)}"
         return render(request, "identity/choose_account.html", client=asked.client, account=account, onward=onward)
+    if is_program(asked.client) and not _is_let_in(request, parameters, login, now):
+        if is_silent:
+            raise OAuthError("consent_required", "A program is let in by a person.")
+        return _ask_to_let_in(request, asked, parameters, account, login, now)
     code = authorize.issue_code(session, asked, account, login, now=now)
     return _back(request, asked.redirect_uri, asked.state, {"code": code})
+
+
+def _ask_to_let_in(
+    request: Request, asked: authorize.AuthorizationRequest, parameters: dict[str, str], account: Account,
+    login: LoginSession, now: datetime,
+) -> Response:  # fmt: skip
+    # A program may have sent the browser here unseen: only what this page says, to this browser, brings a code.
+    if account.role not in asked.client.allowed_roles:
+        raise OAuthError("access_denied", f"This application is not for accounts of the role {account.role}.")
+    kept = {name: value for name, value in parameters.items() if name not in ("prompt", "let_in")}
+    signed = _signer(request, "let in").dumps([str(login.id), asked.challenge, now.timestamp()])
+    refused = _back(request, asked.redirect_uri, asked.state, {"error": "access_denied"})
+    return render(
+        request, "identity/let_in.html", client=asked.client, account=account, refusal=refused.headers["location"],
+        onward=f"/oidc/authorize?{urlencode(kept | {'let_in': signed})}",
+    )  # fmt: skip
+
+
+def _is_let_in(request: Request, parameters: dict[str, str], login: LoginSession, now: datetime) -> bool:
+    try:
+        login_id, challenge, at = _signer(request, "let in").loads(parameters.get("let_in", ""))
+    except (BadSignature, ValueError):
+        return False
+    is_ours = (login_id, challenge) == (str(login.id), parameters.get("code_challenge"))
+    return is_ours and now - datetime.fromtimestamp(at, UTC) < authorize.TIME_TO_LET_IN
 
 
 def _to_login(
@@ -144,8 +174,8 @@ def _asked_at(request: Request, parameters: dict[str, str]) -> datetime | None:
     return datetime.fromtimestamp(at, UTC) if client_id == parameters.get("client_id") else None
 
 
-def _signer(request: Request) -> URLSafeSerializer:
-    return URLSafeSerializer(request.app.state.settings.session_secret.get_secret_value(), salt="asked to sign in")
+def _signer(request: Request, salt: str = "asked to sign in") -> URLSafeSerializer:
+    return URLSafeSerializer(request.app.state.settings.session_secret.get_secret_value(), salt=salt)
 
 
 def _back(request: Request, redirect_uri: str, state: str | None, answer: dict[str, str]) -> Response:
@@ -196,7 +226,8 @@ def token(request: Request, form: ProtocolForm, session: DbSession) -> Response:
         if isinstance(form, OAuthError):
             raise form
         client = grants.authenticate_client(session, *_credentials(request, form))
-        answer = grants.grant(session, _issuer(request), client, form, now=datetime.now(UTC))
+        caller = grants.Caller(request.headers.get("user-agent", ""), request.client.host if request.client else "")
+        answer = grants.grant(session, _issuer(request), client, form, caller=caller, now=datetime.now(UTC))
     except OAuthError as error:  # answered, not raised: what the refusal changed must be committed
         return error.response()
     return JSONResponse(answer, headers=NO_STORE)

@@ -11,6 +11,9 @@ from contracts.tokens import API
 from operational_api.identity.models import OAuthClient
 from operational_api.identity.service.links import digest
 
+LOOPBACK = "http://127.0.0.1/"
+"""What addresses of programs begin with: they are registered without a port, and each sign-in chooses one."""
+
 
 def register(
     session: Session,
@@ -28,7 +31,7 @@ def register(
 
     Args:
         allowed_roles: Who may sign in to it; `("service",)` makes it a service that gets tokens for itself.
-        redirect_uris: Compared exactly.
+        redirect_uris: Compared exactly, but for the port of those at `LOOPBACK`.
         audiences: The services that its access tokens are for.
         secret: None makes a public client, which must use PKCE. Kept as a hash: give one of high entropy.
     """
@@ -48,6 +51,11 @@ def register(
 def is_service(client: OAuthClient) -> bool:
     """Whether the client acts for itself."""
     return client.allowed_roles == ["service"]
+
+
+def is_program(client: OAuthClient) -> bool:
+    """Whether the client runs on people's own machines, as a terminal does (RFC 8252)."""
+    return any(one.startswith(LOOPBACK) for one in client.redirect_uris)
 
 
 def has_secret(client: OAuthClient, secret: str | None) -> bool:

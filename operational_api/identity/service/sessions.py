@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from contracts.ids import new_id
 from operational_api.core import audit, revocations
 from operational_api.identity.errors import SessionNotFound
 from operational_api.identity.models import Account, DeletionRequest, LoginSession, PendingSignIn, RefreshToken
@@ -20,24 +21,46 @@ _SEEN_EVERY = timedelta(minutes=5)
 
 
 def create(
-    session: Session, *, account_id: UUID, user_agent: str, address: str, amr: Sequence[str], now: datetime
-) -> tuple[LoginSession, str]:
+    session: Session, *, account_id: UUID, user_agent: str, address: str, amr: Sequence[str], now: datetime,
+    id_: UUID | None = None, authenticated_at: datetime | None = None,
+) -> tuple[LoginSession, str]:  # fmt: skip
     """A new session and the secret that its browser keeps.
 
     Args:
         amr: How the person proved who they are (RFC 8176).
+        authenticated_at: When they did, where that was before.
     """
     secret = secrets.token_urlsafe(32)
     end = now + LONGEST
     closes_at = account_closes_at(session, account_id)
     row = LoginSession(
-        token_hash=digest(secret), account_id=account_id, created_at=now, last_seen_at=now, authenticated_at=now,
+        id=id_ or new_id(), token_hash=digest(secret), account_id=account_id, created_at=now, last_seen_at=now,
+        authenticated_at=authenticated_at or now,
         expires_at=min(end, closes_at) if closes_at else end, user_agent=user_agent[:300] or None,
         ip_address=address or None, amr=list(amr),
     )  # fmt: skip
     session.add(row)
     session.flush()
     return row, secret
+
+
+def for_program(
+    session: Session, *, id_: UUID, login: LoginSession, user_agent: str, address: str, now: datetime
+) -> LoginSession:
+    """A session of a program that a signed-in person let in, of its own: no browser has it, and it is ended alone.
+
+    Args:
+        login: Of the browser that they let it in with; it proves no more than that did.
+    """
+    row, _ = create(
+        session, account_id=login.account_id, user_agent=user_agent, address=address, amr=login.amr, now=now, id_=id_,
+        authenticated_at=login.authenticated_at,
+    )  # fmt: skip
+    audit.record(
+        session, "identity.sign_in", "LoginSession", row.id, actor_id=login.account_id, subject_id=login.account_id,
+        purpose="security", now=now, details={"program": row.user_agent, "let_in_by": str(login.id)},
+    )  # fmt: skip
+    return row
 
 
 def renew_secret(row: LoginSession) -> str:

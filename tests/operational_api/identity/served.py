@@ -51,12 +51,18 @@ def serve(postgres: PostgresServer, template: str, signing_key_file: Path, **set
     app.state.counts, app.state.assess_sign_in = Counter(), unasked
     with app.state.sessions.begin() as session:
         ensure_clients(session, public_url=origin, secrets=SECRETS)
-    config = uvicorn.Config(CountsPaths(app, app.state.counts), host="localhost", port=port, log_level="warning")
-    server = uvicorn.Server(config)
+    with listening(CountsPaths(app, app.state.counts), port):
+        yield app
+
+
+@contextmanager
+def listening(app: Any, port: int) -> Iterator[None]:
+    """An ASGI app answers at a port of this machine."""
+    server = uvicorn.Server(uvicorn.Config(app, host="localhost", port=port, log_level="warning"))
     thread = Thread(target=server.run)
     thread.start()
     while not server.started:
         thread.join(0.01)
-    yield app
+    yield
     server.should_exit = True
     thread.join(timeout=10)

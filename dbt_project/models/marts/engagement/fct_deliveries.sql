@@ -12,6 +12,8 @@ select
     {{ local_date('delivery.created_at', "coalesce(customer.time_zone, 'UTC')") }} as created_on,
     delivery.sent_at,
     delivery.delivered_at,
-    delivery.segments
+    delivery.segments,
+    delivery.cost_thousandths,
+    delivery.currency
 from {{ ref('stg_engagement__deliveries') }} as delivery
 left join {{ ref('int_customers') }} as customer on delivery.customer_id = customer.customer_id

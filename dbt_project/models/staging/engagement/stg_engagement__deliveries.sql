@@ -18,5 +18,7 @@ select
     created_at,
     sent_at,
     delivered_at,
-    cast(segments as integer) as segments
+    cast(segments as integer) as segments,
+    cost_thousandths,
+    cost_currency as currency
 from {{ latest_rows('engagement__outgoing_emails') }} as latest
