@@ -6,7 +6,7 @@ Only widens: a version before this one sends texts without, and they count as un
 from alembic import op
 
 revision = "0079_costs_of_texts"
-down_revision = "0077_notices_of_series"
+down_revision = "0078_refunds_of_lines"
 branch_labels = None
 depends_on = None
 
