@@ -139,6 +139,7 @@ class Plyo:
         return self.answer(name, self._unless_known(f"/api/analytics/metrics/{name}", _present(told)))
 
     def _unless_known(self, path: str, params: dict[str, str]) -> dict[str, Any]:
+        body: dict[str, Any]
         body, answer = self._known_or(path, params, {}, lambda told: told.json())
         if answer.status_code == httpx.codes.NOT_MODIFIED:
             return body | {"freshness": json.loads(answer.headers["X-Plyo-Freshness"])}

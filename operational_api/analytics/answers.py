@@ -108,8 +108,8 @@ def rows(
         if form in _TOLD_AGAIN:
             first, second = next(pieces), next(pieces, None)
             if second is None:
-                written = Written.as_arrow(first, {"plyo.sql": sql})
-                answered = told_of(request, written, headers, tag, dataset.relations, freshness)
+                whole = Written.as_arrow(first, {"plyo.sql": sql})
+                answered = told_of(request, whole, headers, tag, dataset.relations, freshness)
                 retold.keep(question, principal, key, answered)
                 return as_told(request, answered, freshness, headers)
             pieces = chain((first, second), pieces)

@@ -1,6 +1,6 @@
 """Coaches: how much of their time is sold, and who has room."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import panel as pn
 import polars as pl
@@ -18,10 +18,10 @@ def page(plyo: Plyo) -> pn.viewable.Viewable:
 
 
 def _page(plyo: Plyo) -> pn.viewable.Viewable:
-    team = plyo.metric("utilisation", grain="week").points.drop_nulls("value")
+    team = plyo.metric("utilisation", grain="week").points.drop_nulls("value").sort("at")
     if team.is_empty():
         return nothing("No coach has worked a week yet.")
-    last = team["at"].max()
+    last: date = team["at"].to_list()[-1]
     since = last - timedelta(weeks=8)
     hours = (
         plyo.dataset("coach_utilisation", **{"from": since})

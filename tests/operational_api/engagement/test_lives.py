@@ -4,9 +4,9 @@ News come, the person chooses when lists come, reads in the app, hours of lists 
 is killed before, while and after it hands something over. A few people live with every test; `PLYO_LIVES=10000`
 (`make lives`) asks for that many. Workers commit for real: what a killed one wrote down has to outlive it.
 
-One thing may come once more: what a provider that replaces copies took as its worker died or its answer was lost, where
-the person chose lists, or its carrier was called off or read, before the next worker came. It comes in another list then,
-which is no copy, and again where the same befalls that one.
+One thing may come once more: what a provider that replaces copies took as its worker died or its answer was lost,
+where the person chose lists, or its carrier was called off or read, before the next worker came. It comes in another
+list then, which is no copy, and again where the same befalls that one.
 """
 
 import os
