@@ -94,8 +94,14 @@ def _waiting(known: dict[str, str], place: Path) -> Iterator[tuple[subprocess.Po
         )  # fmt: skip
         builder, plan = _builder(place), os.environ[build.PLAN]
 
+        def has_the_plan(child: psutil.Process) -> bool:
+            try:
+                return plan in [file.path for file in child.open_files()]
+            except psutil.NoSuchProcess:  # the build of a test before, which has just ended
+                return False
+
         def builds() -> list[psutil.Process]:
-            return [child for child in builder.children() if plan in [file.path for file in child.open_files()]]
+            return [child for child in builder.children() if has_the_plan(child)]
 
         _until(lambda: bool(builds()))
         yield asking, builds()[0]
