@@ -41,7 +41,7 @@ METRICS = (
     "mrr", "active_members", "attrition", "member_retention", "arpm", "net_member_movement", "net_revenue",
     "no_show_rate", "late_cancel_rate", "utilisation", "fill_rate", "adherence",
 )  # fmt: skip
-DATASETS = ("mrr_daily", "mrr_movements", "payments_daily", "cohort_retention", "automation_effects")
+DATASETS = ("mrr_daily", "payments_daily", "cohort_retention", "automation_effects")
 DRAWN_DAYS = {"stages_daily": 365, "coach_utilisation": 56}
 """Of datasets of which a screen draws the last days: how many."""
 OF_A_CLIENT = ("client_training_days", "client_progress", "client_workouts", "client_wearables", "client_activities")
