@@ -22,7 +22,7 @@ def _page(plyo: Plyo) -> pn.viewable.Viewable:
     if team.is_empty():
         return nothing("No coach has worked a week yet.")
     last: date = team["at"].to_list()[-1]
-    since = last - timedelta(weeks=8)
+    since = last - timedelta(weeks=7)  # the eight weeks that end with the last
     hours = (
         plyo.dataset("coach_utilisation", **{"from": since})
         .with_columns(pl.col("coach_id").cast(pl.String))
