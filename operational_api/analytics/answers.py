@@ -167,7 +167,6 @@ class Written:
     """
 
     body: bytes | None = None
-    media_type: str = "application/json"
     schema: pa.Schema | None = None
 
     @classmethod
@@ -179,7 +178,7 @@ class Written:
     def as_arrow(cls, table: pa.Table, about: dict[str, str]) -> "Written":
         """A whole stream; `about` goes with its schema, as the freshness does."""
         schema = table.schema.with_metadata((table.schema.metadata or {}) | about)
-        return cls(formats.arrow_rest(table), formats.FORMATS["arrow"].media_type, schema)
+        return cls(formats.arrow_rest(table), schema)
 
 
 def told_of(
@@ -194,7 +193,7 @@ def told_of(
     tag = tag or tags.of(written.body, freshness.state)
     headers = headers | {"ETag": tag}
     same = MutableHeaders({name: value for name, value in headers.items() if name != tags.FRESHNESS})
-    same["Content-Type"] = written.media_type
+    same["Content-Type"] = formats.media_type(written.schema)
     http.guard(same, request.url.path)
     return Told(
         written.body, same.raw, tag, relations, freshness.snapshot_id, freshness.state, Personal.of(request),
@@ -208,7 +207,7 @@ def as_told(request: Request, told: Told, freshness: Freshness, headers: dict[st
     if tags.is_known(request, told.tag):
         return tags.unchanged(headers)
     rest = told.rest
-    headers["Content-Type"] = next(value.decode() for name, value in told.headers if name == b"content-type")
+    headers["Content-Type"] = formats.media_type(told.schema)
     if len(rest) > LARGE_BYTES:
         return _InTwo(told.begun(freshness), rest, headers)
     return Response(told.begun(freshness) + rest, headers=headers)

@@ -122,6 +122,11 @@ FORMATS = {
 }
 
 
+def media_type(schema: pa.Schema | None) -> str:
+    """Of an answer that is told again: an Arrow stream, which begins with a schema, or JSON."""
+    return FORMATS["arrow"].media_type if schema is not None else "application/json"
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Rows as JSON has them: objects with a comma between."""

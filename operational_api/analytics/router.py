@@ -11,7 +11,8 @@ from operational_api.analytics import answers, behind, datasets, formats, metric
 from operational_api.analytics import asked as asking_for
 from operational_api.analytics.asked import ASKED, asked_of, known_at, moment_of, only, seen, seen_if_one, shown
 from operational_api.analytics.asking import while_connected
-from operational_api.analytics.catalogue import DATASETS
+from operational_api.analytics.catalogue import DATASETS, Dataset
+from operational_api.analytics.datasets import Page
 from operational_api.analytics.errors import WholeBusiness
 from operational_api.analytics.freshness import Clock
 from operational_api.analytics.lake import Lake
@@ -155,6 +156,11 @@ def get_restatements(
     }  # fmt: skip
 
 
+def _page_of(dataset: Dataset, form: str, limit: int | None, cursor: str | None) -> Page | None:
+    """Of JSON always; of a file its first rows, where so many are asked for."""
+    return datasets.page_of(dataset, limit or PAGE_ROWS, cursor) if limit or form == "json" else None
+
+
 @router.get("/metrics/{name}/rows", dependencies=[Allowed("analytics.read_metrics")])
 def get_metric_rows(
     request: Request,
@@ -189,7 +195,7 @@ def get_metric_rows(
     if told_at is not None:
         metrics.require_own(lake, principal, metric, asked, newest=answers.newest(request, lake))
     found = behind.a_number(principal, known, asked, whole)
-    page = datasets.page_of(found.dataset, limit or PAGE_ROWS, cursor) if limit or form == "json" else None
+    page = _page_of(found.dataset, form, limit, cursor)
     then = known_at(lake, str(page.snapshot_id)) if page and page.snapshot_id is not None else told_at
     at = then[1] if then else answers.newest(request, lake)
     return answers.rows(
@@ -242,7 +248,7 @@ def get_dataset(
         "currency": currency, "from": since, "to": until,
     }  # fmt: skip
     given = {key: value for key, value in told.items() if value is not None}
-    page = datasets.page_of(dataset, limit or PAGE_ROWS, cursor) if limit or form == "json" else None
+    page = _page_of(dataset, form, limit, cursor)
     then = known_at(lake, str(page.snapshot_id) if page and page.snapshot_id is not None else as_of)
     at = then[1] if then else answers.newest(request, lake)
     return answers.rows(
