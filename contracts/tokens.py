@@ -150,19 +150,29 @@ class Verifier:
             KeysUnavailable: nobody can be believed until the issuer answers.
         """
         name, keys = _name_of(token), self._keys(False)
-        if (known := self._known(name, keys)) is not None:
+        known = self._known(name, keys)
+        return self._believe(name, keys, self._checked(token, self._keys)) if known is None else known
+
+    def at_once(self, token: str) -> dict[str, Any] | None:
+        """The claims of a token for who cannot wait: checking it takes less than a turn of a thread. None where it is
+        to be refused, or keys are to be asked for."""
+        keys = self._at_hand()
+        if keys is None:
+            return None
+        name = _name_of(token)
+        known = self._known(name, keys)
+        if known is not None:
             return known
-        claims = self._checked(token)
+        try:
+            return self._believe(name, keys, self._checked(token, lambda _: keys))
+        except InvalidToken:
+            return None
+
+    def _believe(self, name: bytes, keys: KeySet, claims: dict[str, Any]) -> dict[str, Any]:
         self._believed[name] = (keys, claims)
         while len(self._believed) > self._MOST_BELIEVED:
             self._believed.popitem(last=False)
         return dict(claims)
-
-    def at_once(self, token: str) -> dict[str, Any] | None:
-        """The claims of a token that is known, for who cannot wait; None where it is to be checked, or keys are to be
-        asked for."""
-        keys = self._at_hand()
-        return None if keys is None else self._known(_name_of(token), keys)
 
     def _known(self, name: bytes, keys: KeySet) -> dict[str, Any] | None:
         known = self._believed.get(name)
@@ -170,8 +180,8 @@ class Verifier:
             return None
         return dict(known[1])
 
-    def _checked(self, token: str) -> dict[str, Any]:
-        decoded = decode(token, self._keys)
+    def _checked(self, token: str, keys: KeySource) -> dict[str, Any]:
+        decoded = decode(token, keys)
         try:
             self._claims.validate(decoded.claims)
         except (JoseError, ValueError, TypeError) as error:

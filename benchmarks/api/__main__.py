@@ -8,10 +8,10 @@ alternate, the same number of clients cause the same SQL, learned by watching tw
 - by pgbench, which has no HTTP either (`ratio_to_pgbench`).
 
 One PostgreSQL that writes to disk as deployed; as many processes of each server (`--processes`; by default as `plyo`
-runs the API, one to each processor). A customer keeps a token for as long as it lasts, and each has asked once before
-what is counted: the bare handler checks none, and who uses an app asks by one token hundreds of times. `cpu_ms` is the
-processor time of a request in the server's processes, `postgres_cpu_ms` in PostgreSQL's: of machines that others use
-too, what these two come to beside the bare handler's says more than rates do. The last line is JSON.
+runs the API, one to each processor). A customer keeps a token for as long as it lasts, and has asked each process
+before anything is counted: the bare handler checks none, and who uses an app asks by one token hundreds of times.
+`cpu_ms` is the processor time of a request in the server's processes, `postgres_cpu_ms` in PostgreSQL's: of machines
+that others use too, what these two come to beside the bare handler's says more than rates do. The last line is JSON.
 """
 
 import argparse
@@ -46,6 +46,8 @@ from plyo.services import api_processes
 CLIENTS = 64
 UNCOUNTED = servers.CONNECTIONS * 16
 """Requests to the bare handler before those that count: from then on each connection has its statements planned."""
+GREETINGS = 3
+"""For each process, of which the system chooses one: of two, one in sixty has not met a customer then."""
 ISSUER = "http://127.0.0.1"
 Body = Callable[[int], dict[str, object]]
 PATHS = {"booking": "/api/scheduling/bookings", "workout_log": "/api/training/workouts"}
@@ -139,19 +141,20 @@ class Bench:
             self._tokens[customer] = token(self.key, number)
         return self._tokens[customer]
 
-    def greet(self, port: int, kind: str) -> None:
-        """Every customer asks Plyo once."""
-        clients.run(port, self._of_customers(kind, business.CUSTOMERS), concurrency=CLIENTS)
+    def greet(self, port: int) -> None:
+        """Every customer asks Plyo who they are, so often that hardly a process has not met one."""
+        asked = [clients.get("/api/identity/me", self.token(number)) for number in range(business.CUSTOMERS)]
+        told = clients.run(port, asked * GREETINGS * self.processes, concurrency=CLIENTS)
+        if set(told.statuses) != {200}:
+            raise SystemExit(f"Not everybody was told who they are: {told.statuses}")
 
     def plyo(self, port: int, pid: int, kind: str) -> Measured:
         """Asks Plyo."""
-        return self._measured(port, pid, kind, self._of_customers(kind, self.requests))
-
-    def _of_customers(self, kind: str, count: int) -> list[bytes]:
-        return [
+        asked = [
             clients.post(PATHS[kind], json.dumps(self.bodies[kind](n)).encode(), self.token(n))
-            for n in self.take(count)
+            for n in self.take(self.requests)
         ]
+        return self._measured(port, pid, kind, asked)
 
     def bare(self, kind: str) -> Measured:
         """Asks the bare handler."""
@@ -200,7 +203,7 @@ def measure(bench: Bench, folder: Path, rounds: int) -> dict[str, dict[str, floa
     for kind, recorded in bench.recorded.items():
         ours, bares, sqls, port = list[Measured](), list[Measured](), list[float](), free_port()
         with servers.running(bench.processes, servers.serve_plyo, port, bench.url, bench.key_file) as pid:
-            bench.greet(port, kind)
+            bench.greet(port)
             for number in range(rounds + 1):
                 own, bare, sql = bench.plyo(port, pid, kind), bench.bare(kind), bench.pgbench(kind, folder)
                 if not number:  # caches are warm, plans are made

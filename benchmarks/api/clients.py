@@ -34,6 +34,11 @@ def post(path: str, body: bytes, token: str = "") -> bytes:
     return (head + (f"Authorization: Bearer {token}\r\n" if token else "") + "\r\n").encode() + body
 
 
+def get(path: str, token: str) -> bytes:
+    """A request that sends nothing, as bytes."""
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+
+
 def run(port: int, requests: Sequence[bytes], *, concurrency: int) -> Load:
     """Ask all of it.
 

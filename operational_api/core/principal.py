@@ -71,10 +71,13 @@ class Bearer:
         return None if token is None else bearer_of(self._verifier.verify(token))
 
     def at_once(self, request: Request) -> Principal | None:
-        """Who brings a token that is known; None where somebody is to be asked."""
+        """Who brings a token that can be believed without asking; None where somebody is to be asked, or refused."""
         token = self._token(request)
         claims = None if token is None else self._verifier.at_once(token)
-        return None if claims is None else bearer_of(claims)
+        try:
+            return None if claims is None else bearer_of(claims)
+        except Unauthenticated:
+            return None
 
     @staticmethod
     def _token(request: Request) -> str | None:
@@ -200,8 +203,8 @@ async def known_principal(request: Request) -> Principal | None:
 
 
 def is_known(request: Request) -> bool:
-    """Whether `maybe_principal` has nobody to ask: they were found before, or bring a token that is known to a route
-    whose transaction asks whether it still holds.
+    """Whether `maybe_principal` has nobody to ask: they were found before, or bring a token that the keys at hand tell
+    to a route whose transaction asks whether it still holds.
     """
     state = request.state
     if hasattr(state, "principal"):

@@ -212,7 +212,7 @@ async def enforce(request: Request) -> None:
     """Dependency of every route: count the request, leave the headers for the answer, refuse it when it is too many.
 
     Who asks is found out in the same turn of a thread, for all dependencies that follow. A process that counts for
-    itself takes none for who brings a token that is known.
+    itself takes none for who brings a token, while the keys are at hand.
 
     Raises:
         RateLimited: with `retry_after` in seconds.

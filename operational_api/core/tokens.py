@@ -65,7 +65,7 @@ class TokenVerifier:
             raise Unavailable from error
 
     def at_once(self, token: str) -> dict[str, Any] | None:
-        """The claims of a token that is known, for an event loop; None where it or the keys are to be asked about."""
+        """The claims of a token, for an event loop; None where it is to be refused, or keys are to be asked for."""
         return self._verifier.at_once(token)
 
 

@@ -277,7 +277,7 @@ class TestOverHttp:
         assert tom.get("/api/identity/me").status_code == 200
         assert mia.get("/api/identity/sessions").status_code == 200
 
-    def test_who_is_known_takes_no_turn_to_be_counted(
+    def test_who_brings_a_token_takes_no_turn_to_be_counted(
         self, shipped: FastAPI, session: Session, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         shipped.state.limiter = Limiter(clock=fixed)
@@ -292,7 +292,10 @@ class TestOverHttp:
         left = [mia.get("/api/identity/me").headers["RateLimit"].split(";")[1] for _ in range(3)]
         most = BY_NAME["read"].amount
         assert left == [f"r={most - n}" for n in (1, 2, 3)]
-        assert turns == [rate_limit.count]  # for the first one, whose token was to be checked
+        assert not turns
+        refused = mia.get("/api/identity/me", headers={"Authorization": "Bearer nonsense"})
+        assert refused.status_code == 401
+        assert turns == [rate_limit.count]  # as a guest, by whoever refuses it
 
     def test_a_page_says_it_in_words(self, shipped: FastAPI) -> None:
         shipped.state.limiter = Limiter(factor=1 / BY_NAME["read"].amount, clock=fixed)
