@@ -115,6 +115,7 @@ __all__ = [
     "RetellingSeen", "SellerSettings", "Terms", "Wallet", "WalletPart", "Worth", "all_coupons", "ask_retelling",
     "billed_to", "billing_exceptions", "change_plan", "charge_late_fee", "close_pay_period", "collections",
     "commission_rates", "commission_statements", "commissions_owed", "comparisons", "contested",
+    "contested_unanswered",
     "count_billing_exceptions", "create_coupon", "create_plan", "credit_invoice", "currency_of", "current_plan",
     "current_plans", "days_at_studios", "decide_parked_invoice", "differences", "ensure_customer", "every_plan",
     "fee_at", "give_credit", "has_active_plan", "invoice_seen", "invoices_of_payments", "invoices_seen", "last_moment",
@@ -328,6 +329,11 @@ def differences(
         for line in lines
         for row, done in ((line.finding, line.resolution),)
     ], following  # fmt: skip
+
+
+def contested_unanswered(session: Session, *, now: datetime) -> tuple[int, datetime | None]:
+    """How many contested payments we have not said anything about, and until when the first bank of them listens."""
+    return disputes.unanswered(session, now=now)
 
 
 def contested(session: Session, *, limit: int, cursor: str | None) -> tuple[list[DisputeRead], str | None]:

@@ -259,7 +259,8 @@ class RefundRequestRead(RequestRead):
 
 class DisputeRead(BaseModel):
     """A payment contested at the bank. `status`: needs_response, won, lost. `returned_minor` is what came back of a won
-    one, without the fee; null while nothing has, and of one that was won before that was noted."""
+    one, without the fee; null while nothing has, and of one that was won before that was noted. `has_evidence`: ours
+    was handed in at the provider, which takes it until `evidence_due_at` (null where it does not say)."""
 
     model_config = ConfigDict(from_attributes=True)
     id: UUID
@@ -271,6 +272,8 @@ class DisputeRead(BaseModel):
     reason: str
     status: str
     provider_dispute_id: str | None
+    evidence_due_at: datetime | None
+    has_evidence: bool
     opened_at: datetime
     closed_at: datetime | None
 

@@ -1,6 +1,6 @@
 """A kind of request as a page shows it, whatever it is about: a `Desk`, offered by its context's public door."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -12,6 +12,9 @@ from sqlalchemy.orm import Session
 from operational_api.core.approvals import Approvals
 from operational_api.core.principal import Principal
 
+Facts = Sequence[tuple[str, str]]
+"""What to know, and how it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -19,7 +22,7 @@ class Words:
 
     what: str
     about_id: UUID | None
-    facts: Sequence[tuple[str, str]] = ()
+    facts: Facts = ()
 
 
 class Approve(Protocol):
@@ -28,6 +31,10 @@ class Approve(Protocol):
     def __call__(
         self, request: Request, session: Session, id_: UUID, principal: Principal, reason: str, now: datetime, /
     ) -> object: ...
+
+
+def _nothing_more(_: Session, __: Sequence[Any]) -> Mapping[UUID, Facts]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,7 @@ class Desk:
         label: Of one request.
         read: Action of who may see what was asked for.
         words: A row of the kind's table in words; amounts and roles as people say them.
+        looked_up: What else to know of requests, by their ids: for a page of them at once.
     """
 
     name: str
@@ -47,3 +55,4 @@ class Desk:
     approvals: Approvals[Any]
     words: Callable[[Any], Words]
     approve: Approve
+    looked_up: Callable[[Session, Sequence[Any]], Mapping[UUID, Facts]] = _nothing_more

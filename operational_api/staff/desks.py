@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce.public import REFUND_DESK
 from operational_api.compliance.public import EXPORT_DESK
-from operational_api.core.desks import Desk, Words
+from operational_api.core.desks import Desk, Facts, Words
 from operational_api.core.paging import cut
 from operational_api.core.policy import may, may_principal, roles_that_may
 from operational_api.core.principal import Principal
@@ -21,11 +21,13 @@ DESKS: tuple[Desk, ...] = (REFUND_DESK, identity.RESET_DESK, identity.ROLE_DESK,
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One request, and what this reader may do with it. `deciders`: the roles that may, for who may not."""
+    """One request, and what this reader may do with it. `facts`: what to know before deciding. `deciders`: the roles
+    that may, for who may not."""
 
     desk: Desk
     row: Any
     words: Words
+    facts: Facts
     can_decide: bool
     is_mine: bool
     deciders: Sequence[str]
@@ -58,11 +60,15 @@ def lines(
         found += [(desk, row) for row in rows]
     found.sort(key=lambda one: one[1].id, reverse=True)
     page, following = cut(found, limit, lambda one: (one[1].id,))
-    return [_line(desk, row, principal, now) for desk, row in page], following
+    more = dict[UUID, Facts]()
+    for desk in {desk.name: desk for desk, _ in page}.values():
+        more |= desk.looked_up(session, [row for one, row in page if one is desk])
+    return [_line(desk, row, more.get(row.id, ()), principal, now) for desk, row in page], following
 
 
-def _line(desk: Desk, row: Any, principal: Principal, now: datetime) -> Line:
+def _line(desk: Desk, row: Any, more: Facts, principal: Principal, now: datetime) -> Line:
+    words = desk.words(row)
     return Line(
-        desk, row, desk.words(row), can_decide=desk.approvals.is_decidable_by(row, principal, now),
+        desk, row, words, [*more, *words.facts], can_decide=desk.approvals.is_decidable_by(row, principal, now),
         is_mine=row.requested_by == principal.account_id, deciders=roles_that_may(desk.approvals.decide),
     )  # fmt: skip

@@ -270,7 +270,8 @@ def _dispute(
         currency=currency, reason=Coded(random.integers(0, 4, len(which)), _DISPUTE_REASONS),
         status=Coded(status, ("needs_response", "won", "lost")),
         provider_dispute_id=numbered("dp_demo", batch.block * 10**7 + np.arange(1, len(ids) + 1), 12), opened_at=at,
-        closed_at=np.where(is_closed, closed, _NAT),
+        closed_at=np.where(is_closed, closed, _NAT), evidence_due_at=at + 14 * DAY,
+        has_evidence=(status == 1) | (np.arange(len(which)) % 3 > 0),
     )  # fmt: skip
     batch.announce(
         facts.DisputeOpened, at, payment_id=captures.ids[which], dispute_id=ids, customer_id=who, amount_minor=amount,

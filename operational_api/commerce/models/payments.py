@@ -122,7 +122,8 @@ class RefundRequest(approvals.Request, Base):
 
 class Dispute(Base):
     """A payment contested at the bank. `status`: needs_response, won, lost. `returned_minor` is what came back of a won
-    one, without the fee; null: all of it, as was taken for granted before it was noted."""
+    one, without the fee; null: all of it, as was taken for granted before it was noted. `has_evidence`: we have handed
+    in what speaks for us, which the bank takes until `evidence_due_at`; null: the provider does not say."""
 
     __tablename__ = "disputes"
     __table_args__ = (SCHEMA,)
@@ -135,5 +136,7 @@ class Dispute(Base):
     reason: Mapped[str]
     status: Mapped[str] = mapped_column(String(20))
     provider_dispute_id: Mapped[str | None] = mapped_column(unique=True)
+    evidence_due_at: Mapped[datetime | None]
+    has_evidence: Mapped[bool] = mapped_column(default=False)
     opened_at: Mapped[RequiredTime]
     closed_at: Mapped[datetime | None]

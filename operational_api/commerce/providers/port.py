@@ -138,6 +138,7 @@ class ProviderDispute:
 
     `is_taken` is false of a bank's mere inquiry, for which no money leaves. `fee_minor` is what the provider charged,
     `fee_back_minor` what it gave back of that, `returned_minor` what came back of the amount and `returned_at` when.
+    `has_evidence`: ours was handed in, which is taken until `evidence_due_at`.
     """
 
     id: str
@@ -152,6 +153,8 @@ class ProviderDispute:
     fee_back_minor: int = 0
     returned_minor: int = 0
     returned_at: datetime | None = None
+    evidence_due_at: datetime | None = None
+    has_evidence: bool = False
 
 
 @dataclass(frozen=True, slots=True)

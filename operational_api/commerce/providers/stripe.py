@@ -321,7 +321,7 @@ def _dispute(found: Json) -> ProviderDispute:
     what was `lost` a part may come back: then that part was won."""
     moved = found["balance_transactions"]
     back = [one for one in moved if one["amount"] > 0]
-    is_decided = found["status"] in ("won", "lost")
+    is_decided, evidence = found["status"] in ("won", "lost"), found["evidence_details"]
     verdict = "won" if is_decided and back else "lost" if found["status"] == "lost" else "needs_response"
     return ProviderDispute(
         id=found["id"],
@@ -336,4 +336,6 @@ def _dispute(found: Json) -> ProviderDispute:
         fee_back_minor=sum(max(-one["fee"], 0) for one in moved),
         returned_minor=sum(one["amount"] for one in back),
         returned_at=max((_at(one["created"]) for one in back), default=None),
+        evidence_due_at=_at(evidence["due_by"]) if evidence["due_by"] else None,
+        has_evidence=evidence["submission_count"] > 0,
     )

@@ -41,6 +41,7 @@ def sync_dispute(session: Session, provider: BillingProvider, *, provider_id: st
             log.info("dispute_inquiry_seen", provider_id=provider_id, payment_id=str(payment.id))
             return None
         row = _open(session, payment, seen)
+    row.evidence_due_at, row.has_evidence = seen.evidence_due_at, seen.has_evidence
     if row.status == seen.status == "won":
         _win_more(session, row, payment, invoice, seen)
     elif seen.status != row.status and row.status != "won" and seen.status != "needs_response":
@@ -56,6 +57,16 @@ def page(session: Session, *, limit: int, cursor: str | None = None) -> tuple[li
         query = query.where(tuple_(Dispute.opened_at, Dispute.id) < paging.after(cursor, datetime, UUID))
     rows = session.scalars(query.order_by(Dispute.opened_at.desc(), Dispute.id.desc()).limit(limit + 1)).all()
     return paging.cut(rows, limit, lambda row: (row.opened_at, row.id))
+
+
+def unanswered(session: Session, *, now: datetime) -> tuple[int, datetime | None]:
+    """How many the bank would hear us about and has not, and until when it hears us about the first of them."""
+    row = session.execute(
+        select(func.count(), func.min(Dispute.evidence_due_at)).where(
+            Dispute.status == "needs_response", ~Dispute.has_evidence, Dispute.evidence_due_at > now
+        )
+    ).one()
+    return row[0], row[1]
 
 
 def _open(session: Session, payment: Payment, seen: ProviderDispute) -> Dispute:

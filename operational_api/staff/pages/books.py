@@ -32,8 +32,10 @@ def page(
     """What waits, or what was resolved; or the payments that are contested at the bank."""
     if show == "disputes":
         lines, following = commerce.contested(session, limit=SHOWN, cursor=cursor)
+        now = datetime.now(UTC)
         return render(
-            request, "staff/disputes.html", found=lines, following=following,
+            request, "staff/disputes.html", found=lines, following=following, now=now,
+            unanswered=commerce.contested_unanswered(session, now=now),
             people=identity.people(session, {one.customer_id for one in lines}),
             invoices=commerce.invoices_of_payments(session, {one.payment_id for one in lines}),
             looks_up=may_principal(principal, "identity.look_up_person"),

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request, Response
 
+from operational_api.commerce import public as commerce
 from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed, may_principal
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
@@ -35,10 +36,13 @@ WAYS = {
 @router.get("", dependencies=[Allowed("staff.open_desk")])
 def home(request: Request, principal: CurrentPrincipal, account_id: CurrentAccount, session: DbSession) -> Response:
     """What waits, and the ways on."""
-    waiting = None
+    now = datetime.now(UTC)
+    waiting, unanswered = None, None
     if may_principal(principal, "staff.read_requests"):
-        waiting = desks.waiting(session, role=principal.role, account_id=account_id, now=datetime.now(UTC))
+        waiting = desks.waiting(session, role=principal.role, account_id=account_id, now=now)
+    if may_principal(principal, "commerce.read_differences"):
+        unanswered = commerce.contested_unanswered(session, now=now)
     ways = [
         (item, WAYS[item.href]) for item in request.app.state.nav if item.href in WAYS and item.is_for(principal)
     ]  # fmt: skip
-    return render(request, "staff/home.html", ways=ways, waiting=waiting)
+    return render(request, "staff/home.html", ways=ways, waiting=waiting, unanswered=unanswered)

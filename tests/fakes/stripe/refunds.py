@@ -219,6 +219,12 @@ def answer_dispute(call: Call, id_: str) -> Object:
     evidence = call.params.get("evidence") or {}
     dispute["evidence"] = dispute["evidence"] | evidence
     dispute["metadata"] = forms.metadata(dispute["metadata"], call.params)
+    if evidence and forms.boolean(call.params, "submit", True):
+        dispute["evidence_details"] |= {
+            "has_evidence": True, "submission_count": dispute["evidence_details"]["submission_count"] + 1,
+        }  # fmt: skip
+        if dispute["status"] == "needs_response":
+            dispute["status"] = "under_review"
     call.store.record_event("charge.dispute.updated", call.store.put(dispute))
     verdict = {"winning_evidence": "won", "losing_evidence": "lost"}.get(evidence.get("uncategorized_text", ""))
     if verdict and forms.boolean(call.params, "submit", True):

@@ -191,12 +191,54 @@ class TestDispute:
         assert "Nobody contests a payment" in finance.get(path).text
         id_ = self.dispute(shop)
         self.deliver(shop)
-        assert all(words in finance.get(path).text for words in (id_, "The bank decides", "49.00"))
+        assert all(words in finance.get(path).text for words in (id_, "To be answered", "49.00"))
         assert f'href="/staff/invoices/{shop.one(Payment).invoice_id}"' in finance.get(path).text
         self.at_stripe(shop, id_, stripe_disputes.close_dispute, "lost")
         self.deliver(shop)
         assert "Lost" in finance.get(path).text
         assert sign_in(make_account(shop.session, role="support")).get(path).status_code == 403
+
+    def test_finance_is_told_until_when_the_bank_listens_until_something_is_handed_in(
+        self, shop: Shop, sign_in: SignIn
+    ) -> None:
+        finance, path = sign_in(make_account(shop.session, role="finance")), "/staff/books?show=disputes"
+        desk = "is contested and not answered"
+        assert desk not in finance.get("/staff").text
+        id_ = self.dispute(shop)
+        self.deliver(shop)
+        due = shop.stripe.store.find("dispute", id_)["evidence_details"]["due_by"]
+        [told] = finance.get("/api/commerce/disputes").json()["items"]
+        assert (datetime.fromisoformat(told["evidence_due_at"]).timestamp(), told["has_evidence"]) == (due, False)
+        assert desk in finance.get("/staff").text
+        assert desk not in sign_in(make_account(shop.session, role="support")).get("/staff").text
+        assert all(words in finance.get(path).text for words in ("One is not answered yet", "None handed in"))
+        shop.stripe.client().v1.disputes.update(id_, {"evidence": {"receipt": "file_1"}, "submit": False})
+        self.deliver(shop)
+        assert "To be answered" in finance.get(path).text, "a draft is nothing that a bank reads"
+        shop.stripe.client().v1.disputes.update(id_, {"evidence": {"receipt": "file_1"}})
+        self.deliver(shop)
+        assert shop.one(Dispute).has_evidence
+        page = finance.get(path).text
+        assert all(words in page for words in ("The bank decides", "Handed in"))
+        assert "not answered yet" not in page
+        assert desk not in finance.get("/staff").text
+        self.at_stripe(shop, id_, stripe_disputes.close_dispute, "won")
+        self.deliver(shop)
+        assert "Evidence until" not in finance.get(path).text
+
+    def test_one_that_nobody_answered_in_time_waits_for_nobody(self, shop: Shop, sign_in: SignIn) -> None:
+        id_ = self.dispute(shop)
+        store = shop.stripe.store
+        with store.transaction():
+            found = store.find("dispute", id_)
+            about = found["evidence_details"] | {"due_by": store.now() - 60, "past_due": True}
+            store.put(found | {"evidence_details": about})
+        self.deliver(shop)
+        finance = sign_in(make_account(shop.session, role="finance"))
+        page = finance.get("/staff/books?show=disputes").text
+        assert "Not answered in time" in page
+        assert "not answered yet" not in page
+        assert "not answered" not in finance.get("/staff").text
 
     @pytest.mark.parametrize("word", ["won", "lost"])
     def test_one_that_is_won_in_part_is_booked_in_part(self, shop: Shop, sign_in: SignIn, word: str) -> None:

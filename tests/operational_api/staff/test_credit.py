@@ -196,7 +196,11 @@ class TestLateCancellation:
         hear(session)
         assert not waived(session, booking)
         finance = signed_in(decides)
-        assert "The late cancellation is waived" in words(finance.get("/staff/requests").text)
+        page = words(finance.get("/staff/requests").text)
+        assert "The late cancellation is waived" in page
+        invoice = session.scalars(select(Invoice).where(Invoice.customer_id == mia.id)).one()
+        assert f"Of invoice {invoice.number}" in page
+        assert "Its line Late cancellation" in page
         finance.submit(f"/staff/requests/refunds/{asked.id}/approve", {})
         hear(session)
         late_fees.waive_refunded(  # told again
