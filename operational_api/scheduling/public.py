@@ -416,6 +416,12 @@ def waived_fees(session: Session, booking_ids: Collection[UUID]) -> set[UUID]:
     return set(session.scalars(query)) if booking_ids else set()
 
 
+def titles_of(session: Session, slot_ids: Collection[UUID]) -> dict[UUID, str]:
+    """What these hours and classes are called."""
+    query = select(Slot.id, Slot.title).where(Slot.id.in_(slot_ids))
+    return {row.id: row.title for row in session.execute(query)} if slot_ids else {}
+
+
 def waive_invoiced_fee(session: Session, *, booking_id: UUID, actor_id: UUID, reason: str, now: datetime) -> None:
     """Let a customer off the fee of a booking, on whose invoice it is credited. Who may credit that may do so, and the
     caller decides who that is.

@@ -1,5 +1,6 @@
 """/staff/collections and /staff/commissions: payments that did not go through, what coaches earned and were paid."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -94,7 +95,7 @@ def _statement(
         request, "staff/pay_slip.html", status_code=409 if refusal else 200, slips=[slip], coach=slip.coach,
         is_closed=True, pays=may and not is_own, needs_another=may and is_own, today=today, refusal=refusal,
         sent=sent or {"amount": f"{Money(left, slip.currency).major}", "paid_on": f"{theirs}", "reference": ""},
-        reads=may_see_everybody(principal, "commerce.read_invoice"),
+        classes=_classes(session, [slip]), reads=may_see_everybody(principal, "commerce.read_invoice"),
     )  # fmt: skip
 
 
@@ -162,8 +163,12 @@ def not_closed(request: Request, coach_id: UUID, principal: CurrentPrincipal, se
     return render(
         request, "staff/pay_slip.html", slips=slips, is_closed=False, pays=False,
         coach=known[coach_id].display_name if coach_id in known else "A former coach",
-        reads=may_see_everybody(principal, "commerce.read_invoice"),
+        classes=_classes(session, slips), reads=may_see_everybody(principal, "commerce.read_invoice"),
     )  # fmt: skip
+
+
+def _classes(session: Session, slips: Sequence[commerce.PaySlip]) -> dict[UUID, str]:
+    return scheduling.titles_of(session, {one.class_id for slip in slips for one in slip.classes if one.class_id})
 
 
 @router.post("/commissions/rates", dependencies=[Allowed("commerce.set_commission")])

@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.commerce.billing import slips
-from operational_api.commerce.billing.models import CommissionStatement
+from operational_api.commerce.billing.models import AssistedClass, CommissionStatement
+from operational_api.commerce.billing.service import earnings
 from operational_api.commerce.billing.slips import PaySlip, SlipLine
 from operational_api.commerce.settings import SellerSettings
 from operational_api.identity.models import Account
-from tests.factories import LONG_AGO, make_account, make_coach, make_statement
+from tests.factories import LONG_AGO, make_account, make_coach, make_slot, make_statement
 from tests.operational_api.commerce.billing.test_corrected_pay import Pack, close, day, rate
 from tests.operational_api.commerce.billing.test_papers import characters
 from tests.operational_api.conftest import SignIn
@@ -96,6 +97,27 @@ class TestPage:
         ):
             assert said in page
         assert "More was taken back than earned" in page
+
+    def test_names_the_classes_that_were_assisted(self, session: Session, paid: Paid, signed_in: As) -> None:
+        earnings.set_rate(
+            session, coach_id=paid.coach.id, currency="EUR", per_session_minor=0, pack_share_bp=0, per_class_minor=1500,
+            valid_from=date(2026, 6, 1), actor_id=None, now=LONG_AGO,
+        )  # fmt: skip
+        held = make_slot(session, capacity=8, title="Mobility at noon")
+        for class_id, on in ((held.id, 6), (new_id(), 7)):
+            session.add(
+                AssistedClass(
+                    class_id=class_id,
+                    coach_id=paid.coach.id,
+                    currency="EUR",
+                    held_on=date(2026, 6, on),
+                    noted_at=LONG_AGO,
+                )
+            )
+        session.flush()
+        page = words(signed_in(paid.coach).get(f"/staff/commissions/coaches/{paid.coach.id}").text)
+        assert "6 Jun 2026 Mobility at noon" in page
+        assert "7 Jun 2026 A class that is gone" in page
 
     def test_offers_to_close_what_follows_the_newest_that_is_closed(
         self, session: Session, paid: Paid, signed_in: As
