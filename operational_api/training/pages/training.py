@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.core.database import DbSession
+from operational_api.core.paging import Cursor
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.training import access, amounts, charts, forms, naming
@@ -61,8 +62,8 @@ def _client(session: Session, principal: Principal, now: datetime) -> Client:
 
 
 @router.get("/training", response_class=HTMLResponse)
-def training(request: Request, principal: CurrentPrincipal, session: DbSession) -> Response:
-    """What is planned now, the programme, what was done, what hurts."""
+def training(request: Request, principal: CurrentPrincipal, session: DbSession, cursor: Cursor = None) -> Response:
+    """What is planned now, the programme, what was done, what hurts; with a cursor what was done before."""
     now = datetime.now(UTC)
     client = _client(session, principal, now)
     today = local_today(client, now)
@@ -70,7 +71,12 @@ def training(request: Request, principal: CurrentPrincipal, session: DbSession) 
     planned, _next = workouts.list_workouts(
         session, customer_id=client.id, status="planned", scheduled_from=week_ago, limit=20, oldest_first=True
     )
-    history, _next = workouts.list_workouts(session, customer_id=client.id, status="completed", limit=HISTORY)
+    newest, older = workouts.list_workouts(session, customer_id=client.id, status="completed", limit=HISTORY)
+    history = newest
+    if cursor is not None:
+        history, older = workouts.list_workouts(
+            session, customer_id=client.id, status="completed", limit=HISTORY, cursor=cursor
+        )
     due = [row.workout for row in planned if row.workout.scheduled_on <= today]
     active = next((p for p in programmes.programmes_of(session, client.id) if p.programme.status == "active"), None)
     weeks = progress.weeks_of(session, client, now=now)
@@ -78,7 +84,9 @@ def training(request: Request, principal: CurrentPrincipal, session: DbSession) 
     return render(
         request,
         "training/training.html",
-        is_offline_ready=True,
+        is_offline_ready=cursor is None,
+        is_first=cursor is None,
+        older=older,
         tz=client.time_zone,
         today=today,
         current=current,
@@ -88,7 +96,7 @@ def training(request: Request, principal: CurrentPrincipal, session: DbSession) 
         is_set_up=not onboarding.is_asked(client, onboarding.progress_of(session, client.id), now),
         missed=due[:-1],
         coming=[row.workout for row in planned if row.workout.scheduled_on > today][:4],
-        done_today=next((row for row in history if row.workout.scheduled_on == today), None),
+        done_today=next((row for row in newest if row.workout.scheduled_on == today), None),
         programme=active,
         programme_week=min((today - active.programme.starts_on).days // 7 + 1, active.programme.weeks) if active else 0,
         phase=plans.phase_in(active.phases, plans.week_of(active.programme, today)) if active else None,

@@ -77,6 +77,24 @@ class TestTraining:
         session.refresh(planned)
         assert planned.status == "skipped"
 
+    def test_earlier_workouts_are_a_link_away(self, session: Session, browser: TestClient, mia: Client) -> None:
+        today = datetime.now(UTC).date()
+        for days in range(1, 33):
+            day = today - timedelta(days=days)
+            make_workout(
+                session, client=mia, title=f"Workout {days:02}", scheduled_on=day, status="completed",
+                completed_at=datetime(day.year, day.month, day.day, 12, tzinfo=UTC),
+            )  # fmt: skip
+        page, seen = browser.get("/training").text, []
+        while True:
+            seen += re.findall(r"Workout (\d\d)<", page)
+            older = re.search(r'href="(/training\?cursor=[^"#]+)', page)
+            if older is None:
+                break
+            page = browser.get(older[1].replace("&amp;", "&")).text
+        assert seen == [f"{days:02}" for days in range(1, 33)]
+        assert 'href="/training#history"' in page
+
     def test_is_not_for_coaches(self, session: Session, sign_in: SignIn) -> None:
         assert sign_in(make_account(session, role="coach")).get("/training").status_code == 403
 
