@@ -39,13 +39,14 @@ from operational_api.training.service import (
     plans,
     programmes,
     progress,
+    records,
     workouts,
 )
 from operational_api.training.service.clients import local_today
 from operational_api.web.rendering import redirect, render
 
 router = APIRouter(dependencies=[Allowed("training.train")])
-HISTORY = 15
+HISTORY, BESTS = 15, 40
 FOUND = 8
 BODY_PARTS = ("shoulder", "elbow", "wrist", "neck", "upper back", "lower back", "hip", "knee", "ankle", "other")
 BODY_WORDS = (
@@ -324,7 +325,7 @@ def progress_page(
     session: DbSession,
     weeks: Annotated[int, Query(ge=4, le=52)] = 12,
 ) -> Response:
-    """Strength per movement, volume and adherence per week."""
+    """Strength per movement, volume and adherence per week, and the bests that stand."""
     now = datetime.now(UTC)
     client = _client(session, principal, now)
     since = local_today(client, now) - timedelta(weeks=weeks)
@@ -338,6 +339,8 @@ def progress_page(
         tz=client.time_zone,
         span=weeks,
         strength=[(one, charts.line(one.points, unit="kg")) for one in series],
+        bests=records.standing_records(session, client.id, limit=BESTS),
+        told=forms.record_told,
         volume=charts.bars([(row.starts_on, row.volume_kg) for row in rows], told="{:,.0f} kg"),
         adherence=charts.bars(
             [(row.starts_on, 100 * row.completed / row.planned if row.planned else None) for row in rows],

@@ -233,6 +233,7 @@ class TestCoaching:
         page = coach.get(f"/coaching/clients/{mia.id}").text
         assert "Base strength" in page
         assert "Squat my weight" in page
+        assert page.index("Check-ins before") < page.index("mood 4 of 5") < page.index("Well done.")
         assert "On hold" not in page
         made = session.scalars(select(Programme)).one()
         coach.post(f"/coaching/programmes/{made.id}/archive")
