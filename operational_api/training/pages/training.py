@@ -43,7 +43,8 @@ from operational_api.training.service import (
     workouts,
 )
 from operational_api.training.service.clients import local_today
-from operational_api.web.rendering import redirect, render
+from operational_api.web.language import word
+from operational_api.web.rendering import WayBack, redirect, render
 
 router = APIRouter(dependencies=[Allowed("training.train")])
 HISTORY, BESTS = 15, 40
@@ -315,7 +316,10 @@ def resolve_injury(request: Request, injury_id: UUID, principal: CurrentPrincipa
     """It does not hurt any more."""
     injury, client = access.reach_injury(session, principal, injury_id, "training.resolve_injury")
     injuries.resolve_injury(session, injury=injury, client=client, now=datetime.now(UTC))
-    return redirect(request, "/training#injuries", flash="Good to hear.")
+    since = injury.occurred_on.isoformat()
+    same = {"body_part": injury.body_part, "severity": str(injury.severity), "occurred_on": since}
+    again = WayBack(word("It still hurts"), "/training/injuries", same)
+    return redirect(request, "/training#injuries", flash="Good to hear.", way_back=again)
 
 
 @router.get("/progress", response_class=HTMLResponse)

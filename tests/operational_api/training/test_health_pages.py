@@ -257,6 +257,19 @@ class TestCoaching:
         assert other.get(f"/coaching/clients/{mia.id}").status_code == 404
 
 
+def test_a_goal_closed_by_a_slip_is_set_again_from_there(session: Session, browser: TestClient, mia: Client) -> None:
+    later = (NOW.date() + timedelta(days=30)).isoformat()
+    browser.post("/wellbeing/goals", data={"text": "Five pull-ups", "target_on": later})
+    [goal] = session.scalars(select(Goal)).all()
+    browser.post(f"/wellbeing/goals/{goal.id}/close", data={"outcome": "dropped"})
+    page = browser.get("/wellbeing").text
+    asked = dict(re.findall(r'name="(text|target_on)" value="([^"]*)"', page.partition("Set it again")[0]))
+    assert asked == {"text": "Five pull-ups", "target_on": later}
+    browser.post("/wellbeing/goals", data=asked)
+    session.expire_all()
+    assert [one.status for one in session.scalars(select(Goal).order_by(Goal.set_at))] == ["dropped", "open"]
+
+
 class TestTemplates:
     def line(self, exercise_id: int, **given: str) -> dict[str, str]:
         cells = {"day": "1", "sets": "3", "reps": "5", "weight_kg": "62,5", "target_rpe": "8", "superset": "",

@@ -218,6 +218,20 @@ class TestInjuries:
         browser.post(f"/training/injuries/{injury.id}/resolve")
         assert "Healed" in browser.get("/training").text
 
+    def test_one_called_healed_by_a_slip_hurts_again_from_there(self, session: Session, browser: TestClient) -> None:
+        body = {"body_part": "knee", "severity": "2", "occurred_on": "2026-01-05"}
+        browser.post("/training/injuries", data=body)
+        [injury] = session.scalars(select(Injury)).all()
+        browser.post(f"/training/injuries/{injury.id}/resolve")
+        page = browser.get("/training").text
+        asked = dict(
+            re.findall(r'name="(body_part|severity|occurred_on)" value="([^"]*)"', page.partition("It still hurts")[0])
+        )
+        assert asked == body
+        browser.post("/training/injuries", data=asked)
+        session.expire_all()
+        assert [one.resolved_on is None for one in session.scalars(select(Injury).order_by(Injury.id))] == [False, True]
+
 
 class TestProgress:
     def test_draws_what_was_logged(self, browser: TestClient, squat: Exercise) -> None:
