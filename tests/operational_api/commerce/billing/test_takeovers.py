@@ -143,6 +143,12 @@ class TestTakenOver:
         assert taken(member) == [3000, 2400, 3000]
         assert "SPRING" not in client.get("/membership").text
 
+    def test_who_has_no_membership_yet_reads_where_a_code_is_used(
+        self, session: Session, sign_in: SignIn, shop: Shop
+    ) -> None:
+        shop.plan(name="Small", price=3000, kind="membership", interval_months=1)
+        assert "You have a code?" in sign_in(make_account(session)).get("/plans").text
+
     def test_a_code_that_does_not_hold_says_so_and_leaves_it_with_stripe(
         self, app: FastAPI, session: Session, sign_in: SignIn, member: Shop
     ) -> None:
