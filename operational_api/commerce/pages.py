@@ -11,6 +11,7 @@ from operational_api.commerce import wallet_pages
 from operational_api.commerce.billing import pages as billing
 from operational_api.commerce.billing.service import (
     collection,
+    coupons,
     fees,
     giving_back,
     leaving,
@@ -170,10 +171,14 @@ def show_membership(
     """
     rows, following = invoices.invoices_of(session, customer_id=customer_id, limit=INVOICES_SHOWN, cursor=cursor)
     paid_for = payers.paid_for_by(session, customer_id)
+    own = subscriptions.live_membership(session, customer_id)
+    held = coupons.held(session, own.subscription.id) if own else None
     return render(
         request,
         "commerce/membership.html",
-        member=subscriptions.live_membership(session, customer_id),
+        member=own,
+        coupon=held,
+        next_minor=_next_minor(own, held),
         packs=packs.usable_packs(session, customer_id=customer_id, now=datetime.now(UTC)),
         invoices=rows,
         older=following,
@@ -194,6 +199,12 @@ def show_membership(
         account_id=customer_id,
         is_card_given=card is not None,
     )
+
+
+def _next_minor(own: subscriptions.Membership | None, held: coupons.Held | None) -> int:
+    """What the next whole period costs, a code taken off."""
+    amount = own.subscription.amount_minor if own else 0
+    return max(0, amount - coupons.off(held[1], amount)) if held else amount
 
 
 @router.get("/membership/cancel", response_class=HTMLResponse, dependencies=[Allowed("commerce.change_membership")])

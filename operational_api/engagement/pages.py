@@ -14,7 +14,8 @@ from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, Principal
 from operational_api.engagement import links
-from operational_api.engagement.errors import HalfQuiet
+from operational_api.engagement.channels.rendering import Rendered
+from operational_api.engagement.errors import HalfQuiet, MessageRejected
 from operational_api.engagement.models import Attachment, Message, Phone
 from operational_api.engagement.outreach import Settings, file_link
 from operational_api.engagement.sending import DIGESTED, LOCKED, MORNING, PURPOSES, Pace, Place, Purpose
@@ -303,10 +304,19 @@ def _unsubscribe_page(request: Request, session: DbSession, about: links.Subscri
 @router.get("/staff/announcements", dependencies=[Allowed("engagement.announce")])
 def announcements_page(request: Request, session: DbSession, settings: Settings) -> Response:
     """The form, and what was sent before."""
+    return _announcements(request, session, settings)
+
+
+def _announcements(
+    request: Request, session: DbSession, settings: Settings, *, sent: dict[str, str] | None = None,
+    look: Rendered | None = None, refusal: str | None = None,
+) -> Response:  # fmt: skip
     texts = sms_costs.lately(session, now=datetime.now(UTC)) if "sms" in settings.channels else None
     return render(
-        request, "engagement/announcements.html", found=announcements.recent(session), segments=announcements.SEGMENTS,
+        request, "engagement/announcements.html", status_code=422 if refusal else 200,
+        found=announcements.recent(session), segments=announcements.SEGMENTS,
         audiences=announcements.audiences(session), texts=texts,
+        sent=sent or {"segment": "", "subject": "", "body": ""}, look=look, refusal=refusal,
     )  # fmt: skip
 
 
@@ -315,14 +325,21 @@ def announce(
     request: Request,
     author_id: CurrentAccount,
     session: DbSession,
+    settings: Settings,
     segment: Annotated[str, Form()] = "",
     subject: Annotated[str, Form()] = "",
     body: Annotated[str, Form()] = "",
+    step: Annotated[Literal["look", "send"], Form()] = "send",
 ) -> Response:
-    """Send it to everybody in the segment who lets us."""
-    row = announcements.announce(
-        session, author_id=author_id, segment=segment, subject=subject, body=body, now=datetime.now(UTC)
-    )
+    """Show what would leave, or send it to everybody in the segment who lets us. What is refused loses nothing."""
+    sent = {"segment": segment, "subject": subject, "body": body}
+    try:
+        if step == "look":
+            seen = announcements.look(**sent, public_url=settings.public_url)
+            return _announcements(request, session, settings, sent=sent, look=seen)
+        row = announcements.announce(session, author_id=author_id, **sent, now=datetime.now(UTC))
+    except MessageRejected as refusal:
+        return _announcements(request, session, settings, sent=sent, refusal=refusal.detail)
     return redirect(request, "/staff/announcements", flash=f"On its way to {row.recipients} people who allow it.")
 
 

@@ -18,7 +18,7 @@ from operational_api.core.wall_time import Day
 from operational_api.scheduling import access, rosters
 from operational_api.scheduling.errors import BookingClosed, HoldExpired
 from operational_api.scheduling.recurrence import Recurrence
-from operational_api.scheduling.service import agenda, classes, holds, notices, studio
+from operational_api.scheduling.service import agenda, classes, holds, notices, studio, waitlist
 from operational_api.scheduling.service.classes import ClassPlan
 from operational_api.scheduling.service.moves import Mover
 from operational_api.web.navigation import NavItem
@@ -250,4 +250,5 @@ def _edit(
         not_written=not_written,
         longest=notices.LONGEST,
         seats=rosters.seats_of_class(session, principal, slot.id, now=now),
+        waiting=waitlist.names_of(session, slot.id),
     )

@@ -28,14 +28,15 @@ from operational_api.scheduling.class_schemas import (
 )
 from operational_api.scheduling.recurrence import parse
 from operational_api.scheduling.schemas import Kind
-from operational_api.scheduling.service import classes, notices, openings, studio, terms
+from operational_api.scheduling.service import classes, notices, openings, studio, terms, waitlist
 from operational_api.scheduling.service.moves import Mover
 
 router = APIRouter(route_class=IdempotentRoute)
 
 
 def _told(session: Session, slot_id: UUID) -> ClassRead:
-    return ClassRead.of(studio.get_class(session, slot_id, now=datetime.now(UTC)))
+    view = studio.get_class(session, slot_id, now=datetime.now(UTC))
+    return ClassRead.of(view, waiting=waitlist.names_of(session, slot_id))
 
 
 def _mine(session: Session, principal: Principal, slot_id: UUID) -> UUID:

@@ -107,7 +107,8 @@ class ResourcePut(BaseModel):
 
 
 class ClassRead(BaseModel):
-    """A class as its coaches see it; local times are the studio's."""
+    """A class as its coaches see it; local times are the studio's. `waiting` has the names of who waits, in the order
+    in which they are asked; a list of classes does not tell it."""
 
     id: UUID
     coach_id: UUID
@@ -126,9 +127,10 @@ class ClassRead(BaseModel):
     rule: str | None
     resources: list[ResourceRead]
     notices: list[NoticeRead]
+    waiting: list[str] | None = None
 
     @classmethod
-    def of(cls, view: ClassView) -> "ClassRead":
+    def of(cls, view: ClassView, waiting: list[str] | None = None) -> "ClassRead":
         """From the view."""
         slot, zone = view.slot, view.location.time_zone
         return cls(
@@ -140,6 +142,7 @@ class ClassRead(BaseModel):
             series_id=slot.series_id, rule=view.rule,
             resources=[ResourceRead.model_validate(one) for one in view.resources],
             notices=[NoticeRead.model_validate(one) for one in view.notices],
+            waiting=waiting,
         )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from contracts.money import Money
 from operational_api.core.database import DbSession
+from operational_api.core.paging import Cursor, cut
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, MaybePrincipal
 from operational_api.core.signed_urls import signer
@@ -54,7 +55,7 @@ router.include_router(calendar_pages.router)
 router.include_router(opening_pages.router)  # before the sessions that are named in the same place
 FARTHEST = timedelta(days=366)
 PAST = 12
-"""Past bookings on the page; older ones are in the API."""
+"""Past bookings shown at once."""
 
 Choice = Annotated[str, Query(max_length=40)]
 
@@ -199,19 +200,27 @@ def wait(
 
 
 @router.get("/bookings", response_class=HTMLResponse, dependencies=[Allowed("scheduling.see_bookings")])
-def my_bookings(request: Request, customer_id: CurrentAccount, session: DbSession) -> Response:
-    """What is coming, what the customer waits for, what was."""
+def my_bookings(request: Request, customer_id: CurrentAccount, session: DbSession, cursor: Cursor = None) -> Response:
+    """What is coming, what the customer waits for, what was; with a cursor what was before."""
     now = datetime.now(UTC)
     coming, _ = agenda.list_bookings(session, customer_id=customer_id, starts_from=now, status="booked", limit=100)
-    past, _ = agenda.list_bookings(session, customer_id=customer_id, order="desc", limit=PAST + len(coming))
     shown = {view.booking.id for view in coming}
+    found, _ = agenda.list_bookings(
+        session, customer_id=customer_id, order="desc", limit=PAST + 1 + len(coming), cursor=cursor
+    )
+    past, older = cut(
+        [view for view in found if view.booking.id not in shown][: PAST + 1], PAST,
+        lambda view: (view.booking.starts_at, view.booking.id),
+    )  # fmt: skip
     client = training.client_facts(session, customer_id)
     moved = moves.history(session, [view.booking.id for view in (*coming, *past)])
     told = notices.of_slots(session, [view.slot.id for view in coming if view.slot.kind == "group"])
     return render(
         request,
         "scheduling/bookings.html",
-        is_offline_ready=True,
+        is_offline_ready=cursor is None,
+        is_first=cursor is None,
+        older=older,
         tz=_zone(request, client, coming[0].location.time_zone if coming else None),
         coming=[(view, life_of(view.booking)) for view in coming],
         last_of={view.booking.series_id: view.booking.id for view in coming},
@@ -228,7 +237,7 @@ def my_bookings(request: Request, customer_id: CurrentAccount, session: DbSessio
         },
         going_on=agenda.list_series(session, customer_id=customer_id),
         waits=agenda.list_waits(session, customer_id=customer_id, now=now),
-        past=[view for view in past if view.booking.id not in shown][:PAST],
+        past=past,
     )
 
 

@@ -1,5 +1,7 @@
-"""The form of a template on its way: lines and phases as parallel fields of text, and what is wrong with them."""
+"""The form of a template, or of a client's programme, on its way: lines and phases as parallel fields of text, and what
+is wrong with them. What the form has no field for travels along in `rest` and comes back as it was."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,14 +10,17 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from operational_api.training import amounts
-from operational_api.training.models import Exercise, ProgrammeTemplate
+from operational_api.training.errors import PlanTooLong
+from operational_api.training.models import Exercise, Programme, ProgrammeTemplate
 from operational_api.training.schemas import TemplateIn
+from operational_api.training.service import plans, templates
 from operational_api.training.service.exercises import known_exercises
 
-MOST_LINES, PHASE_ROWS = 60, 6
+MOST_LINES, MOST_PHASES, PHASE_ROWS = 50, 26, 6
+"""What a form carries: of a thousand fields, those of a line seventeen times over."""
 COLUMNS = (
     "day", "sets", "reps", "weight_kg", "assistance_kg", "distance", "time", "target_rpe", "superset", "phase", "rule",
-    "number",
+    "number", "note", "rest",
 )  # fmt: skip
 PHASE_COLUMNS = ("phase_name", "phase_weeks", "phase_load", "phase_sets")
 RULES = (
@@ -82,23 +87,48 @@ def typed(session: Session, form: Mapping[str, Sequence[str]]) -> TemplateDraft:
     known = known_exercises(session, ids)
     rows = [Row(known[id_], {name: _at(form, name, n) for name in COLUMNS}) for n, id_ in enumerate(ids)]
     head = {name: _at(form, name, 0) for name in ("name", "goal", "weeks", "sessions_per_week")}
-    phases = [{name: _at(form, name, n) for name in PHASE_COLUMNS} for n in range(PHASE_ROWS)]
+    phases = [
+        {name: _at(form, name, n) for name in PHASE_COLUMNS}
+        for n in range(min(MOST_PHASES, max(PHASE_ROWS, len(form.get("phase_name", ())))))
+    ]
     return TemplateDraft(head, rows, phases)
 
 
 def kept(session: Session, template: ProgrammeTemplate) -> TemplateDraft:
-    """The form of a template as it is."""
-    plan = template.plan
+    """The form of a template as it is.
+
+    Raises:
+        PlanTooLong: a form could not carry it back.
+    """
+    return _of(session, template, template.plan)
+
+
+def given(session: Session, programme: Programme) -> TemplateDraft:
+    """The form of a client's programme as it is now.
+
+    Raises:
+        PlanTooLong: a form could not carry it back.
+    """
+    return _of(session, programme, templates.stored(plans.plan_of(session, programme.id, programme.version)))
+
+
+def _of(session: Session, said: ProgrammeTemplate | Programme, plan: Mapping[str, Any]) -> TemplateDraft:
+    if len(plan["lines"]) > MOST_LINES:
+        raise PlanTooLong
     known = known_exercises(session, (line["exercise_id"] for line in plan["lines"]))
-    head = {"name": template.name, "goal": template.goal, "weeks": str(template.weeks),
-            "sessions_per_week": str(template.sessions_per_week)}  # fmt: skip
     rows = [Row(known[line["exercise_id"]], _cells(line)) for line in plan["lines"]]
     phases = [
         {"phase_name": one["name"], "phase_weeks": str(one["weeks"]), "phase_load": str(one["load_percent"]),
          "phase_sets": str(one["extra_sets"])}
         for one in plan["phases"]
     ]  # fmt: skip
-    return TemplateDraft(head, rows, phases)
+    return TemplateDraft(head_of(said), rows, phases)
+
+
+def head_of(said: ProgrammeTemplate | Programme) -> dict[str, str]:
+    """What the lines are of."""
+    return {"name": said.name, "goal": said.goal, "weeks": str(said.weeks),
+            "sessions_per_week": str(said.sessions_per_week)}  # fmt: skip
 
 
 def new_row(exercise: Exercise, before: Iterable[Row]) -> Row:
@@ -110,17 +140,20 @@ def new_row(exercise: Exercise, before: Iterable[Row]) -> Row:
 
 def _at(form: Mapping[str, Sequence[str]], name: str, place: int) -> str:
     values = form.get(name, ())
-    return values[place].strip()[:120] if place < len(values) else ""
+    return values[place].strip()[:200] if place < len(values) else ""
 
 
 def _line(row: Row) -> dict[str, Any]:
     cells = {name: value.replace(",", ".") or None for name, value in row.cells.items()}
-    rule, number = cells.pop("rule"), cells.pop("number")
+    rule, number = (cells.pop(name) for name in ("rule", "number"))
+    cells.pop("rest")
+    finer = _finer(row.cells["rest"], rule)
     numbers: dict[str, dict[str, Any]] = {
-        "linear": {"step_kg": number or 2.5}, "double": {"max_reps": number or 12, "step_kg": 2.5},
+        "linear": {"step_kg": number or 2.5},
+        "double": {"step_kg": finer.get("step_kg", 2.5), "max_reps": number or 12},
         "percent": {"percent": number or 75}, "effort": {},
     }  # fmt: skip
-    progression = {"kind": rule} | numbers[rule] if rule in numbers else None
+    progression = finer | {"kind": rule} | numbers[rule] if rule in numbers else None
     superset = cells["superset"].upper() if cells["superset"] else None
     stretch: dict[str, Any] = {
         "distance_m": amounts.read_distance(cells.pop("distance") or ""),
@@ -129,7 +162,17 @@ def _line(row: Row) -> dict[str, Any]:
     is_told = any(value is not None for value in stretch.values())
     # What was planned by repetitions before its movement was measured otherwise stays so until it says more.
     stretch["reps"] = 1 if is_told else cells["reps"] or (1 if row.exercise.measure in amounts.STRETCHES else None)
-    return cells | stretch | {"superset": superset, "exercise_id": row.exercise.id, "progression": progression}
+    told = {"superset": superset, "note": row.cells["note"] or None, "progression": progression}
+    return cells | stretch | told | {"exercise_id": row.exercise.id}
+
+
+def _finer(rest: str, rule: str | None) -> dict[str, Any]:
+    """What a rule says besides its number, as long as it is the same rule."""
+    try:
+        found = json.loads(rest or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) and found.get("kind") == rule else {}
 
 
 def _cells(line: Mapping[str, Any]) -> dict[str, str]:
@@ -141,4 +184,5 @@ def _cells(line: Mapping[str, Any]) -> dict[str, str]:
     told["time"] = amounts.clock(line.get("duration_seconds"))
     rule = line.get("progression") or {}
     number = rule.get("max_reps") or rule.get("step_kg") or rule.get("percent")
-    return told | {"rule": rule.get("kind", ""), "number": "" if number is None else f"{number:g}"}
+    rest = json.dumps(rule, separators=(",", ":")) if rule else ""
+    return told | {"rule": rule.get("kind", ""), "number": "" if number is None else f"{number:g}", "rest": rest}

@@ -139,6 +139,10 @@ class ProgrammeOver(DomainError):
     """This programme is over. Give the client a new one instead."""
 
 
+class PlanTooLong(Invalid):
+    """This plan has more than 50 lines, which is more than a page can carry: it is changed by the API."""
+
+
 class PlanChanged(DomainError):
     """Somebody changed this programme meanwhile. Look at it again before you change it."""
 

@@ -100,6 +100,8 @@ DEEDS: dict[str, Deed] = {
     "POST /api/commerce/subscription/pause": Deed("member", body={"resumes_on": "NEXT_MONTHS_DAY"}),
     "POST /api/commerce/subscription/resumption": Deed("paused"),
     "POST /api/commerce/subscription/plan-change": Deed("member", body=DEARER),
+    "POST /api/commerce/subscription/coupons": Deed("member", body={"code": "KEPT10"}),
+    "POST /membership/coupons": Deed("member", form={"code": "KEPT10"}),
     "POST /membership/cancellation": Deed("member", form={"reason": "other", "words": "Moving away"}),
     "POST /membership/cancellation/undo": Deed("leaving", form={}),
     "POST /membership/pause": Deed("member", form={"resumes_on": "NEXT_MONTHS_DAY"}),

@@ -168,6 +168,10 @@ OBJECTS: dict[str, Object] = {
         "template", "coach", "lead_coach admin", form={"action": "find", "find": "squat"}
     ),
     "POST /coaching/templates/{template_id}/archive": Object("template", "coach", "lead_coach admin"),
+    "GET /coaching/programmes/{programme_id}": Object("programme", "coach", "lead_coach"),
+    "POST /coaching/programmes/{programme_id}": Object(
+        "programme", "coach", "lead_coach", form={"action": "find", "find": "squat"}
+    ),
     "POST /coaching/programmes/{programme_id}/archive": Object("programme", "coach", "lead_coach"),
     "POST /calendars/{connection_id}/end": Object("calendar", f"customer {COACHES}"),
     "DELETE /api/scheduling/calendar-connections/{connection_id}": Object("calendar", f"customer {COACHES}"),

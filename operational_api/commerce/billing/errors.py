@@ -2,6 +2,7 @@
 
 DomainError
 |- NotChangeable NotPausable NotResumable AlreadyOnPlan ChangePending BilledElsewhere NothingToPay           409
+|- PaymentNotTold                                                                                           409
 |- NeedsLook NotWaiting ParkedInvoiceDecided ParkedInvoiceChanged CustomerNotParked                         409
 |- CouponExists CouponUsed IntroUsed InvoiceNotCreditable PeriodClosed PayerLoop FeePaid PriceHolds         409
 |- IntervalDiffers PauseTooLong CreditTooLarge CouponNotForThis PriceInThePast PayPeriodInvalid (Invalid)    422
@@ -38,6 +39,10 @@ class ChangePending(DomainError):
 
 class BilledElsewhere(DomainError):
     """This membership is billed by the payment provider: end it there first, then start it anew here."""
+
+
+class PaymentNotTold(DomainError):
+    """We have not heard yet what you paid last for this membership. Try again in a few minutes."""
 
 
 class NothingToPay(DomainError):

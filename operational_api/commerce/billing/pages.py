@@ -7,10 +7,12 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from operational_api.commerce.billing.errors import CouponNotFound
 from operational_api.commerce.billing.periods import add_months, days_after
 from operational_api.commerce.billing.proration import Mode
 from operational_api.commerce.billing.router import pdf, seller
-from operational_api.commerce.billing.service import collection, memberships, papers, payers, plan_changes
+from operational_api.commerce.billing.service import collection, memberships, papers, payers, plan_changes, takeovers
+from operational_api.commerce.providers.dependencies import Provider
 from operational_api.commerce.schemas import NO_NUL
 from operational_api.commerce.service import plans, subscriptions
 from operational_api.core.database import DbSession
@@ -52,6 +54,7 @@ def pause(
     request: Request,
     customer_id: CurrentAccount,
     session: DbSession,
+    provider: Provider,
     resumes_on: Annotated[str, Form(max_length=10, pattern=NO_NUL)] = "",
 ) -> Response:
     """Pause until a day."""
@@ -59,7 +62,9 @@ def pause(
         day = date.fromisoformat(resumes_on)
     except ValueError as error:
         raise Invalid("Choose the day on which you want to train again.") from error
-    memberships.pause(session, customer_id=customer_id, resumes_on=day, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    with takeovers.ours(session, provider, customer_id=customer_id, now=now):
+        memberships.pause(session, customer_id=customer_id, resumes_on=day, now=now)
     return redirect(request, "/membership", flash="Your membership is paused. It goes on by itself.")
 
 
@@ -88,6 +93,7 @@ def choose_plan(
     seen = None
     if plan:
         with session.begin_nested() as look:  # a look changes nothing
+            takeovers.take_over(session, customer_id=customer_id, now=now)
             seen = plan_changes.preview(session, customer_id=customer_id, plan_code=plan, mode=mode, now=now)
             look.rollback()
     return render(request, "commerce/change_plan.html", member=own, offers=found, change=seen, modes=MODES)
@@ -98,12 +104,14 @@ def change_plan(
     request: Request,
     customer_id: CurrentAccount,
     session: DbSession,
+    provider: Provider,
     plan_code: Annotated[str, Form(max_length=100, pattern=NO_NUL)],
     mode: Annotated[Mode | None, Form()] = None,
 ) -> Response:
     """Change to another plan."""
     now = datetime.now(UTC)
-    found = plan_changes.change_plan(session, customer_id=customer_id, plan_code=plan_code, mode=mode, now=now)
+    with takeovers.ours(session, provider, customer_id=customer_id, now=now):
+        found = plan_changes.change_plan(session, customer_id=customer_id, plan_code=plan_code, mode=mode, now=now)
     if found.waits_for is not None:
         told = f"We are charging your card. You are on {found.waits_for.name} as soon as it is paid."
     elif found.subscription.next_price_id is not None:
@@ -111,6 +119,24 @@ def change_plan(
     else:
         told = f"You are on {found.plan.name} now."
     return redirect(request, "/membership", flash=told)
+
+
+@router.post("/membership/coupons", dependencies=[Allowed("commerce.change_membership")])
+def use_coupon(
+    request: Request,
+    customer_id: CurrentAccount,
+    session: DbSession,
+    provider: Provider,
+    code: Annotated[str, Form(max_length=40, pattern=NO_NUL)] = "",
+) -> Response:
+    """Use a code for the membership."""
+    now = datetime.now(UTC)
+    try:
+        with takeovers.ours(session, provider, customer_id=customer_id, now=now):
+            memberships.use_coupon(session, customer_id=customer_id, code=code, now=now)
+    except CouponNotFound as error:
+        raise Invalid(error.detail) from error
+    return redirect(request, "/membership", flash="Your code counts from your next payment on.")
 
 
 @router.post("/membership/invoices/{invoice_id}/pay", dependencies=[Allowed("commerce.pay_invoice")])

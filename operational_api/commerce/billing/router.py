@@ -20,6 +20,8 @@ from operational_api.commerce.billing.schemas import (
     CouponCreate,
     CouponList,
     CouponRead,
+    CouponUse,
+    CouponUsedRead,
     CreditNoteCreate,
     CreditNoteRead,
     InvoiceDetail,
@@ -44,8 +46,10 @@ from operational_api.commerce.billing.service import (
     payers,
     plan_changes,
     pricing,
+    takeovers,
 )
 from operational_api.commerce.models import PlanPrice
+from operational_api.commerce.providers.dependencies import Provider
 from operational_api.commerce.schemas import PlanCode, SubscriptionRead
 from operational_api.commerce.service import subscriptions
 from operational_api.commerce.settings import SellerSettings
@@ -88,11 +92,12 @@ def create_membership(body: MembershipCreate, customer_id: CurrentAccount, sessi
 
 
 @router.post("/subscription/pause", dependencies=[Allowed("commerce.change_membership")])
-def pause(body: PauseCreate, customer_id: CurrentAccount, session: DbSession) -> SubscriptionRead:
-    """Pause until a day; it goes on by itself."""
-    return SubscriptionRead.of(
-        memberships.pause(session, customer_id=customer_id, resumes_on=body.resumes_on, now=datetime.now(UTC))
-    )
+def pause(body: PauseCreate, customer_id: CurrentAccount, session: DbSession, provider: Provider) -> SubscriptionRead:
+    """Pause until a day; it goes on by itself. One that a provider bills we bill from then on."""
+    now = datetime.now(UTC)
+    with takeovers.ours(session, provider, customer_id=customer_id, now=now):
+        found = memberships.pause(session, customer_id=customer_id, resumes_on=body.resumes_on, now=now)
+    return SubscriptionRead.of(found)
 
 
 @router.post("/subscription/resumption", dependencies=[Allowed("commerce.change_membership")])
@@ -107,23 +112,35 @@ def preview_change(
 ) -> PlanChangeRead:
     """What a change of plan would cost now and later, without doing it."""
     # Looking takes a membership over and brings it up to date; a look changes nothing.
+    now = datetime.now(UTC)
     with session.begin_nested() as look:
-        found = plan_changes.preview(
-            session, customer_id=customer_id, plan_code=plan_code, mode=mode, now=datetime.now(UTC)
-        )
+        takeovers.take_over(session, customer_id=customer_id, now=now)
+        found = plan_changes.preview(session, customer_id=customer_id, plan_code=plan_code, mode=mode, now=now)
         answer = PlanChangeRead.of(found)
         look.rollback()
     return answer
 
 
 @router.post("/subscription/plan-change", dependencies=[Allowed("commerce.change_membership")])
-def change_plan(body: PlanChangeCreate, customer_id: CurrentAccount, session: DbSession) -> SubscriptionRead:
-    """Change to another plan."""
-    return SubscriptionRead.of(
-        plan_changes.change_plan(
-            session, customer_id=customer_id, plan_code=body.plan_code, mode=body.mode, now=datetime.now(UTC)
+def change_plan(
+    body: PlanChangeCreate, customer_id: CurrentAccount, session: DbSession, provider: Provider
+) -> SubscriptionRead:
+    """Change to another plan. One that a provider bills we bill from then on."""
+    now = datetime.now(UTC)
+    with takeovers.ours(session, provider, customer_id=customer_id, now=now):
+        found = plan_changes.change_plan(
+            session, customer_id=customer_id, plan_code=body.plan_code, mode=body.mode, now=now
         )
-    )
+    return SubscriptionRead.of(found)
+
+
+@router.post("/subscription/coupons", status_code=201, dependencies=[Allowed("commerce.change_membership")])
+def use_coupon(body: CouponUse, customer_id: CurrentAccount, session: DbSession, provider: Provider) -> CouponUsedRead:
+    """Use a code: it takes something off from the next payment on. What a provider bills we bill from then on."""
+    now = datetime.now(UTC)
+    with takeovers.ours(session, provider, customer_id=customer_id, now=now):
+        used = memberships.use_coupon(session, customer_id=customer_id, code=body.code, now=now)
+    return CouponUsedRead.of(*used)
 
 
 @router.get("/subscription/collections", dependencies=[Allowed("commerce.read_membership")])

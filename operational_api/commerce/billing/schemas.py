@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from operational_api.commerce.billing.drafts import Draft
-from operational_api.commerce.billing.models import CreditNote
+from operational_api.commerce.billing.models import Coupon, CouponRedemption, CreditNote
 from operational_api.commerce.billing.proration import Item, Mode
 from operational_api.commerce.billing.service.collection import Schedule
 from operational_api.commerce.billing.service.coupons import Worth
@@ -238,6 +238,30 @@ class CouponRead(BaseModel):
     redeemed_count: int
     expires_at: datetime | None
     is_active: bool
+
+
+class CouponUse(BaseModel):
+    """A code to use for one's own membership."""
+
+    code: Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=NO_NUL)]
+
+
+class CouponUsedRead(BaseModel):
+    """What a code takes off, so many percent (basis points) or so much, and for how many more months; None: always."""
+
+    code: str
+    percent_bp: int | None
+    amount_minor: int | None
+    currency: str | None
+    months_left: int | None
+
+    @classmethod
+    def of(cls, used: CouponRedemption, coupon: Coupon) -> "CouponUsedRead":
+        """A use as the API shows it."""
+        return cls(
+            code=coupon.code, percent_bp=coupon.percent_bp, amount_minor=coupon.amount_minor,
+            currency=coupon.currency, months_left=used.months_left,
+        )  # fmt: skip
 
 
 class CouponList(BaseModel):

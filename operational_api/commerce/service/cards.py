@@ -37,7 +37,7 @@ def changed(
         select(Subscription.stripe_subscription_id)
         .join(Customer, Customer.id == Subscription.customer_id)
         .where(Customer.stripe_customer_id == provider_customer_id)
-        .where(Subscription.stripe_subscription_id.is_not(None))
+        .where(Subscription.stripe_subscription_id.is_not(None), Subscription.billed_by == "provider")
         .where(Subscription.status.not_in(("cancelled", "incomplete")))
     )
     for subscription_id in session.scalars(billed).all():

@@ -19,6 +19,8 @@ from operational_api.commerce.service.customers import locked_customer
 from operational_api.core.outbox import publish
 
 log = get_logger(__name__)
+TAKEN_OVER = "Billed by Plyo from then on"
+"""What a provider is told as the reason for the end of a subscription that goes on here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,10 @@ def sync_subscription(session: Session, provider: Billing, *, provider_id: str, 
         .where(Subscription.stripe_subscription_id == provider_id)
         .execution_options(populate_existing=True)
     )
+    if row is not None and row.billed_by == "plyo":  # taken over: what is left of it there is to end
+        return row
+    if seen.cancel_comment == TAKEN_OVER and seen.cancel_at is not None and seen.ended_at is None:
+        seen = provider.plan_cancellation(provider_id, reason=None)  # what took it over was lost before it was stored
     return _apply(session, row, seen, customer_id=customer_id, now=now)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.engagement import AnnouncementMade
 from operational_api.core.outbox import publish
+from operational_api.engagement.channels.rendering import Rendered, render
 from operational_api.engagement.errors import MessageRejected
 from operational_api.engagement.models import Announcement, LifecycleStage
 from operational_api.engagement.sending import WAYS
@@ -69,9 +70,7 @@ def announce(
     Raises:
         MessageRejected: no subject or no words, too many of either, or no such segment.
     """
-    subject, body = " ".join(subject.split()), body.strip()
-    if not 1 <= len(subject) <= 120 or not 1 <= len(body) <= 4000 or "\0" in subject + body or segment not in SEGMENTS:
-        raise MessageRejected
+    subject, body = _checked(segment, subject, body)
     people = _in(segment, _by_stage(session))
     row = Announcement(
         author_id=author_id, segment=segment, subject=subject, body=body, recipients=len(people), created_at=now
@@ -80,7 +79,7 @@ def announce(
     session.flush()
     queue_for_many(
         session, people, dedupe_key=f"announcement:{row.id}", template="announcement",
-        context={"subject": subject, "body": body, "path": "/home"}, purpose="marketing", channels=WAYS, now=now,
+        context=_context(subject, body), purpose="marketing", channels=WAYS, now=now,
     )  # fmt: skip
     publish(
         session,
@@ -89,6 +88,27 @@ def announce(
         ),
     )
     return row
+
+
+def look(*, segment: str, subject: str, body: str, public_url: str) -> Rendered:
+    """What would leave, without what each letter has of its reader: their language and how they end such news.
+
+    Raises:
+        MessageRejected: as `announce`.
+    """
+    subject, body = _checked(segment, subject, body)
+    return render("announcement", {"name": ""} | _context(subject, body), public_url=public_url)
+
+
+def _checked(segment: str, subject: str, body: str) -> tuple[str, str]:
+    subject, body = " ".join(subject.split()), body.strip()
+    if not 1 <= len(subject) <= 120 or not 1 <= len(body) <= 4000 or "\0" in subject + body or segment not in SEGMENTS:
+        raise MessageRejected
+    return subject, body
+
+
+def _context(subject: str, body: str) -> dict[str, str]:
+    return {"subject": subject, "body": body, "path": "/home"}
 
 
 def recent(session: Session, *, limit: int = 20) -> list[Announcement]:

@@ -21,6 +21,7 @@ from operational_api.scheduling.models import Booking, Slot, WaitlistEntry
 from operational_api.scheduling.service import announcing, busy_times, payment, seats
 from operational_api.scheduling.service.terms import terms_of
 from operational_api.scheduling.terms import Terms
+from operational_api.training import public as training
 
 
 def join_waitlist(session: Session, *, customer_id: UUID, slot_id: UUID, now: datetime) -> WaitlistEntry:
@@ -149,6 +150,14 @@ def waiting(session: Session, slot_id: UUID) -> Sequence[WaitlistEntry]:
         .order_by(*turn(WaitlistEntry))
         .with_for_update(key_share=True)  # who leaves at this moment has left, or is asked
     ).all()
+
+
+def names_of(session: Session, slot_id: UUID) -> list[str]:
+    """Who waits for a slot by name, in the order in which they are asked."""
+    query = select(WaitlistEntry.customer_id).where(WaitlistEntry.slot_id == slot_id, WaitlistEntry.status == "waiting")
+    found = session.scalars(query.order_by(*turn(WaitlistEntry))).all()
+    names = training.client_names(session, set(found))
+    return [names.get(one, "New client") for one in found]
 
 
 def turn(

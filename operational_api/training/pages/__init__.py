@@ -3,14 +3,23 @@
 from fastapi import APIRouter, Depends
 
 from operational_api.training.naming import called
-from operational_api.training.pages import coaching, exercises, media, onboarding, templates, training, wellbeing
+from operational_api.training.pages import (
+    coaching,
+    exercises,
+    media,
+    onboarding,
+    programmes,
+    templates,
+    training,
+    wellbeing,
+)
 from operational_api.training.service.waiting import waiting_count
 from operational_api.web.navigation import NavItem
 from operational_api.web.rendering import speak_to_reader
 
 router = APIRouter(dependencies=[Depends(speak_to_reader)])
 FILTERS = {"called": called}
-for _part in (training, exercises, wellbeing, onboarding, coaching, templates, media):
+for _part in (training, exercises, wellbeing, onboarding, coaching, programmes, templates, media):
     router.include_router(_part.router)
 router.include_router(wellbeing.checks)
 NAV = [

@@ -18,6 +18,7 @@ from operational_api.training.models import Client
 from operational_api.training.service import (
     coaching,
     exercises,
+    injuries,
     media_library,
     programmes,
     progress,
@@ -34,6 +35,8 @@ from operational_api.web.rendering import redirect, render
 router = APIRouter(dependencies=[Allowed("training.coach")])
 LATEST = 5
 """Workouts of a client that are shown set by set."""
+HURTS = 5
+"""Injuries that are shown: those that still hurt come first."""
 Note = Annotated[str, Form(min_length=3, max_length=1000, pattern=r"\S")]
 
 
@@ -58,9 +61,10 @@ def client_page(request: Request, customer_id: UUID, principal: CurrentPrincipal
             "training.read_screening",
             "training.read_progress",
             "training.read_workouts",
+            "training.read_injuries",
         )
     }
-    found, last, numbers, bests, strength = None, None, None, [], []
+    found, last, numbers, bests, strength, hurts = None, None, None, [], [], None
     if part["training.read_wellbeing"]:
         access.reach_client(session, principal, client.id, "training.read_wellbeing", now=now, kind="health")
         found = wellbeing.wellbeing_of(session, client, now=now)
@@ -72,6 +76,9 @@ def client_page(request: Request, customer_id: UUID, principal: CurrentPrincipal
         numbers = coaching.metrics_of(session, client, now=now)
         bests = records.latest_records(session, client.id, limit=5)
         strength = progress.strength_series(session, client, since=local_today(client, now) - coaching.REMEMBERED)
+    if part["training.read_injuries"]:
+        access.reach_client(session, principal, client.id, "training.read_injuries", now=now, kind="health")
+        hurts = injuries.injuries_of(session, client.id)[:HURTS]
     done: list[tuple[workouts.WorkoutSummary, list[forms.Block]]] = []
     if part["training.read_workouts"]:
         access.reach_client(session, principal, client.id, "training.read_workouts", now=now)
@@ -90,6 +97,7 @@ def client_page(request: Request, customer_id: UUID, principal: CurrentPrincipal
         bests=[forms.record_told(record, exercise.name) for record, exercise in bests],
         strength=strength,
         done=done,
+        hurts=hurts,
         videos=media_library.form_videos(session, client.id) if part["training.read_progress"] else [],
         programme=active[0] if active else None,
         templates=templates.templates_of(session, account_id_of(principal)),

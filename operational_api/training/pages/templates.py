@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -14,7 +14,7 @@ from operational_api.core.errors import Invalid
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, account_id_of
 from operational_api.training import access, drafts
-from operational_api.training.models import Exercise, ProgrammeTemplate
+from operational_api.training.models import Exercise, Programme, ProgrammeTemplate
 from operational_api.training.service import exercises, templates
 from operational_api.web.rendering import WayBack, redirect, render
 
@@ -41,7 +41,7 @@ def overview(request: Request, principal: CurrentPrincipal, session: DbSession) 
 @router.get("/new", response_class=HTMLResponse)
 def new(request: Request, _: CurrentPrincipal) -> Response:
     """An empty template."""
-    return _page(request, drafts.TemplateDraft(), "/coaching/templates/new")
+    return page(request, drafts.TemplateDraft(), "/coaching/templates/new")
 
 
 @router.post("/new")
@@ -54,7 +54,7 @@ def make(request: Request, principal: CurrentPrincipal, session: DbSession, form
 def change_form(request: Request, template_id: UUID, principal: CurrentPrincipal, session: DbSession) -> Response:
     """A template as it is."""
     template = access.reach_template(session, principal, template_id)
-    return _page(request, drafts.kept(session, template), f"/coaching/templates/{template.id}", template=template)
+    return page(request, drafts.kept(session, template), f"/coaching/templates/{template.id}", template=template)
 
 
 @router.post("/{template_id}")
@@ -83,6 +83,24 @@ def archive(
     return redirect(request, "/coaching/templates", flash=f"{template.name} is archived.", tone="info", way_back=undo)
 
 
+def edited(session: Session, form: Typed, draft: drafts.TemplateDraft) -> dict[str, Any] | None:
+    """Do to a form what its buttons say but for keeping it: what the page shows beside it then; None to keep it."""
+    action, find = (form.get(name, [""])[0] for name in ("action", "find"))
+    kind, _, number = action.partition(":")
+    if kind == "add" and number.isdecimal():
+        added = exercises.known_exercises(session, [int(number)]).values()
+        if len(draft.rows) < drafts.MOST_LINES:
+            draft.rows += [drafts.new_row(one, draft.rows) for one in added]
+        return {}
+    if kind == "remove" and number.isdecimal():
+        draft.rows = [row for n, row in enumerate(draft.rows) if n != int(number)]
+        return {}
+    if kind == "find" or (find.strip() and find != form.get("searched", [""])[0]):
+        found = exercises.search_exercises(session, text=find[:80], limit=FOUND).rows if find.strip() else ()
+        return {"find": find.strip()[:80], "found": found}
+    return None
+
+
 def _take(
     request: Request,
     principal: CurrentPrincipal,
@@ -92,21 +110,12 @@ def _take(
 ) -> Response:
     to = f"/coaching/templates/{template.id if template else 'new'}"
     draft = drafts.typed(session, form)
-    action, find = (form.get(name, [""])[0] for name in ("action", "find"))
-    kind, _, number = action.partition(":")
-    if kind == "add" and number.isdecimal():
-        added = exercises.known_exercises(session, [int(number)]).values()
-        draft.rows += [drafts.new_row(one, draft.rows) for one in added]
-        return _page(request, draft, to, template=template)
-    if kind == "remove" and number.isdecimal():
-        draft.rows = [row for n, row in enumerate(draft.rows) if n != int(number)]
-        return _page(request, draft, to, template=template)
-    if kind == "find" or (find.strip() and find != form.get("searched", [""])[0]):
-        found = exercises.search_exercises(session, text=find[:80], limit=FOUND).rows if find.strip() else ()
-        return _page(request, draft, to, template=template, find=find.strip()[:80], found=found)
+    again = edited(session, form, draft)
+    if again is not None:
+        return page(request, draft, to, template=template, **again)
     read = draft.read()
     if read is None:
-        return _page(request, draft, to, template=template, status_code=422)
+        return page(request, draft, to, template=template, status_code=422)
     try:
         if template is None:
             templates.make_template(session, coach_id=account_id_of(principal), **read.said())
@@ -114,20 +123,23 @@ def _take(
             templates.change_template(session, template=template, **read.said())
     except Invalid as refusal:
         draft.errors["plan"] = refusal.detail
-        return _page(request, draft, to, template=template, status_code=422)
+        return page(request, draft, to, template=template, status_code=422)
     return redirect(request, "/coaching/templates", flash=f"{read.name} is kept.")
 
 
-def _page(
+def page(
     request: Request,
     draft: drafts.TemplateDraft,
     to: str,
     *,
     template: ProgrammeTemplate | None = None,
+    programme: Programme | None = None,
+    reason: str = "",
     find: str = "",
     found: Sequence[Exercise] = (),
     status_code: int = 200,
 ) -> Response:
+    """The form of a template, or of a client's programme."""
     blank = dict.fromkeys(drafts.PHASE_COLUMNS, "")
     phases = [*draft.phases, *[blank] * drafts.PHASE_ROWS][: max(drafts.PHASE_ROWS, len(draft.phases))]
     return render(
@@ -136,6 +148,8 @@ def _page(
         status_code=status_code,
         draft=draft,
         kept=template,
+        programme=programme,
+        reason=reason,
         to=to,
         phases=phases,
         has_phases=any(any(one.values()) for one in draft.phases),

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.core.database import DbSession
+from operational_api.core.paging import Cursor
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentPrincipal, Principal
 from operational_api.training import access, amounts, charts, forms, naming
@@ -38,13 +39,15 @@ from operational_api.training.service import (
     plans,
     programmes,
     progress,
+    records,
     workouts,
 )
 from operational_api.training.service.clients import local_today
-from operational_api.web.rendering import redirect, render
+from operational_api.web.language import word
+from operational_api.web.rendering import WayBack, redirect, render
 
 router = APIRouter(dependencies=[Allowed("training.train")])
-HISTORY = 15
+HISTORY, BESTS = 15, 40
 FOUND = 8
 BODY_PARTS = ("shoulder", "elbow", "wrist", "neck", "upper back", "lower back", "hip", "knee", "ankle", "other")
 BODY_WORDS = (
@@ -61,8 +64,8 @@ def _client(session: Session, principal: Principal, now: datetime) -> Client:
 
 
 @router.get("/training", response_class=HTMLResponse)
-def training(request: Request, principal: CurrentPrincipal, session: DbSession) -> Response:
-    """What is planned now, the programme, what was done, what hurts."""
+def training(request: Request, principal: CurrentPrincipal, session: DbSession, cursor: Cursor = None) -> Response:
+    """What is planned now, the programme, what was done, what hurts; with a cursor what was done before."""
     now = datetime.now(UTC)
     client = _client(session, principal, now)
     today = local_today(client, now)
@@ -70,7 +73,12 @@ def training(request: Request, principal: CurrentPrincipal, session: DbSession) 
     planned, _next = workouts.list_workouts(
         session, customer_id=client.id, status="planned", scheduled_from=week_ago, limit=20, oldest_first=True
     )
-    history, _next = workouts.list_workouts(session, customer_id=client.id, status="completed", limit=HISTORY)
+    newest, older = workouts.list_workouts(session, customer_id=client.id, status="completed", limit=HISTORY)
+    history = newest
+    if cursor is not None:
+        history, older = workouts.list_workouts(
+            session, customer_id=client.id, status="completed", limit=HISTORY, cursor=cursor
+        )
     due = [row.workout for row in planned if row.workout.scheduled_on <= today]
     active = next((p for p in programmes.programmes_of(session, client.id) if p.programme.status == "active"), None)
     weeks = progress.weeks_of(session, client, now=now)
@@ -78,7 +86,9 @@ def training(request: Request, principal: CurrentPrincipal, session: DbSession) 
     return render(
         request,
         "training/training.html",
-        is_offline_ready=True,
+        is_offline_ready=cursor is None,
+        is_first=cursor is None,
+        older=older,
         tz=client.time_zone,
         today=today,
         current=current,
@@ -88,7 +98,7 @@ def training(request: Request, principal: CurrentPrincipal, session: DbSession) 
         is_set_up=not onboarding.is_asked(client, onboarding.progress_of(session, client.id), now),
         missed=due[:-1],
         coming=[row.workout for row in planned if row.workout.scheduled_on > today][:4],
-        done_today=next((row for row in history if row.workout.scheduled_on == today), None),
+        done_today=next((row for row in newest if row.workout.scheduled_on == today), None),
         programme=active,
         programme_week=min((today - active.programme.starts_on).days // 7 + 1, active.programme.weeks) if active else 0,
         phase=plans.phase_in(active.phases, plans.week_of(active.programme, today)) if active else None,
@@ -306,7 +316,10 @@ def resolve_injury(request: Request, injury_id: UUID, principal: CurrentPrincipa
     """It does not hurt any more."""
     injury, client = access.reach_injury(session, principal, injury_id, "training.resolve_injury")
     injuries.resolve_injury(session, injury=injury, client=client, now=datetime.now(UTC))
-    return redirect(request, "/training#injuries", flash="Good to hear.")
+    since = injury.occurred_on.isoformat()
+    same = {"body_part": injury.body_part, "severity": str(injury.severity), "occurred_on": since}
+    again = WayBack(word("It still hurts"), "/training/injuries", same)
+    return redirect(request, "/training#injuries", flash="Good to hear.", way_back=again)
 
 
 @router.get("/progress", response_class=HTMLResponse)
@@ -316,7 +329,7 @@ def progress_page(
     session: DbSession,
     weeks: Annotated[int, Query(ge=4, le=52)] = 12,
 ) -> Response:
-    """Strength per movement, volume and adherence per week."""
+    """Strength per movement, volume and adherence per week, and the bests that stand."""
     now = datetime.now(UTC)
     client = _client(session, principal, now)
     since = local_today(client, now) - timedelta(weeks=weeks)
@@ -330,6 +343,8 @@ def progress_page(
         tz=client.time_zone,
         span=weeks,
         strength=[(one, charts.line(one.points, unit="kg")) for one in series],
+        bests=records.standing_records(session, client.id, limit=BESTS),
+        told=forms.record_told,
         volume=charts.bars([(row.starts_on, row.volume_kg) for row in rows], told="{:,.0f} kg"),
         adherence=charts.bars(
             [(row.starts_on, 100 * row.completed / row.planned if row.planned else None) for row in rows],

@@ -105,9 +105,11 @@ def close_goal(
     """A goal was reached, or is none any more."""
     now = datetime.now(UTC)
     client = _client(session, principal, now)
-    wellbeing.close_goal(session, client=client, goal_id=goal_id, outcome=outcome, now=now)
+    goal = wellbeing.close_goal(session, client=client, goal_id=goal_id, outcome=outcome, now=now)
     flash = "Reached. Well done!" if outcome == "reached" else "Dropped. Choose one that suits you better."
-    return redirect(request, "/wellbeing#goals", flash=flash)
+    by = goal.target_on.isoformat() if goal.target_on and goal.target_on >= local_today(client, now) else ""
+    again = WayBack(word("Set it again"), "/wellbeing/goals", {"text": goal.text, "target_on": by})
+    return redirect(request, "/wellbeing#goals", flash=flash, way_back=again)
 
 
 @router.post("/wellbeing/habits")

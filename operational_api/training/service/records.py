@@ -25,7 +25,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from contracts.events.training import PersonalRecordSet, PersonalRecordWithdrawn
 from operational_api.core.outbox import publish
@@ -128,6 +128,26 @@ def latest_records(session: Session, customer_id: UUID, *, limit: int) -> list[t
         .join(Exercise, Exercise.id == PersonalRecord.exercise_id)
         .where(PersonalRecord.customer_id == customer_id)
         .order_by(PersonalRecord.achieved_at.desc(), Exercise.name, PersonalRecord.kind, PersonalRecord.over_m)
+        .limit(limit)
+    )
+    return list(rows.tuples())
+
+
+def standing_records(session: Session, customer_id: UUID, *, limit: int) -> list[tuple[PersonalRecord, Exercise]]:
+    """A client's bests that still stand, one of each kind of each movement, the newest first."""
+    of_what = (PersonalRecord.exercise_id, PersonalRecord.kind, PersonalRecord.over_m)
+    newest = (
+        select(PersonalRecord)
+        .where(PersonalRecord.customer_id == customer_id)
+        .distinct(*of_what)
+        .order_by(*of_what, PersonalRecord.achieved_at.desc())
+        .subquery()
+    )
+    best = aliased(PersonalRecord, newest)
+    rows = session.execute(
+        select(best, Exercise)
+        .join(Exercise, Exercise.id == best.exercise_id)
+        .order_by(best.achieved_at.desc(), Exercise.name, best.kind, best.over_m)
         .limit(limit)
     )
     return list(rows.tuples())

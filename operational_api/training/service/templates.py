@@ -29,7 +29,7 @@ def make_template(
     plans.check(session, plan, weeks=weeks, sessions_per_week=sessions_per_week)
     template = ProgrammeTemplate(
         id=new_id(), coach_id=coach_id, name=name, goal=goal, weeks=weeks, sessions_per_week=sessions_per_week,
-        plan=_stored(plan),
+        plan=stored(plan),
     )  # fmt: skip
     session.add(template)
     session.flush()
@@ -52,7 +52,7 @@ def change_template(
         raise TemplateNotFound
     plans.check(session, plan, weeks=weeks, sessions_per_week=sessions_per_week)
     said = {
-        "name": name, "goal": goal, "weeks": weeks, "sessions_per_week": sessions_per_week, "plan": _stored(plan),
+        "name": name, "goal": goal, "weeks": weeks, "sessions_per_week": sessions_per_week, "plan": stored(plan),
     }  # fmt: skip
     if any(getattr(template, field) != value for field, value in said.items()):
         for field, value in said.items():
@@ -128,7 +128,9 @@ def plan_in(template: ProgrammeTemplate) -> Plan:
     return Plan(lines, [PhasePlan(**phase) for phase in template.plan["phases"]])
 
 
-def _stored(plan: Plan) -> dict[str, Any]:
+def stored(plan: Plan) -> dict[str, Any]:
+    """A plan as templates keep it."""
+
     def told(line: Line) -> dict[str, Any]:
         fields = {name: getattr(line, name) for name in Line.__slots__}
         return fields | {"weight_kg": None if line.weight_kg is None else f"{line.weight_kg:.2f}"}

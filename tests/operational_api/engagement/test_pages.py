@@ -1,4 +1,4 @@
-"""The page /messages, as a browser without JavaScript sees it."""
+"""The pages /messages and /staff/announcements, as a browser without JavaScript sees them."""
 
 import re
 from datetime import UTC, datetime
@@ -10,10 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from operational_api.core.principal import Principal
-from operational_api.engagement.models import ContactPreference, Message
+from operational_api.engagement.channels.rendering import render
+from operational_api.engagement.models import Announcement, ContactPreference, Message, OutgoingMessage
 from operational_api.engagement.public import send_message, unread_count
 from operational_api.engagement.sending import Rhythm
-from operational_api.engagement.service import digests, preferences
+from operational_api.engagement.service import announcements, digests, preferences
 from operational_api.training.models import Client
 from tests.factories import make_account, make_client, make_coach
 from tests.operational_api.conftest import SignIn
@@ -127,3 +128,31 @@ class TestMessagesPage:
         fragment = browser.get("/messages/latest").text
         assert 'id="bubbles"' in fragment
         assert "<html" not in fragment
+
+
+class TestAnnouncements:
+    NEWS = {"segment": "everybody", "subject": "We open at six", "body": "From Monday on.\n\nSee you!"}
+
+    def test_shows_what_would_leave_and_sends_it_only_then(
+        self, session: Session, sign_in: SignIn, mia: Client
+    ) -> None:
+        admin = sign_in(make_account(session, role="admin"))
+        page = admin.post("/staff/announcements", data=self.NEWS | {"step": "look"})
+        assert page.status_code == 200
+        assert "Nothing was sent yet." in page.text
+        assert all(
+            one in page.text for one in ("We open at six: From Monday on.", 'value="everybody" required checked')
+        )
+        assert session.scalars(select(Announcement)).all() == []
+        assert admin.post("/staff/announcements", data=self.NEWS | {"step": "send"}).status_code == 303
+        row = session.scalars(select(OutgoingMessage).where(OutgoingMessage.customer_id == mia.id)).one()
+        left = render(row.template, row.context, public_url="http://plyo.test")
+        seen = announcements.look(**self.NEWS, public_url="http://plyo.test")
+        assert (left.subject, left.text, left.html, left.short) == (seen.subject, seen.text, seen.html, seen.short)
+
+    @pytest.mark.parametrize("step", ["look", "send"])
+    def test_what_is_refused_loses_nothing(self, session: Session, sign_in: SignIn, step: str) -> None:
+        admin = sign_in(make_account(session, role="admin"))
+        answer = admin.post("/staff/announcements", data=self.NEWS | {"subject": " ", "step": step})
+        assert (answer.status_code, "See you!" in answer.text, "Nothing was sent." in answer.text) == (422, True, True)
+        assert session.scalars(select(Announcement)).all() == []

@@ -27,6 +27,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /api/commerce/subscription/resumption",
         "GET /api/commerce/subscription/plan-change",
         "POST /api/commerce/subscription/plan-change",
+        "POST /api/commerce/subscription/coupons",
+        "POST /membership/coupons",
         "GET /membership/pause",
         "POST /membership/pause",
         "POST /membership/resume",

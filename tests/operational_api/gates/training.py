@@ -98,6 +98,8 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "POST /coaching/clients/{customer_id}/programmes",
         "POST /coaching/screenings/{screening_id}/clear",
         "POST /coaching/check-ins/{check_in_id}/answer",
+        "GET /coaching/programmes/{programme_id}",
+        "POST /coaching/programmes/{programme_id}",
         "POST /coaching/programmes/{programme_id}/archive",
     ),
     "training.read_funnel": ("GET /api/training/onboarding/funnel",),

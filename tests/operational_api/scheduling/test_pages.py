@@ -227,6 +227,25 @@ class TestBookings:
         session.expire_all()
         assert old.status == "cancelled"
 
+    def test_earlier_ones_are_a_link_away(
+        self, session: Session, browser: TestClient, mia: Client, coach: Coach
+    ) -> None:
+        now = datetime.now(UTC)
+        for days in range(-25, 5):
+            at = now + timedelta(days=days, minutes=30)
+            slot = make_slot(session, coach=coach, starts_at=at, ends_at=at + timedelta(minutes=45))
+            status = "booked" if days >= 0 else "attended"
+            make_booking(session, slot=slot, customer_id=mia.id, status=status)
+        page, seen = browser.get("/bookings").text, []
+        while True:
+            seen.append(page.partition('id="past"')[2].count("Attended"))
+            older = re.search(r'href="(/bookings\?cursor=[^"#]+)', page)
+            if older is None:
+                break
+            page = browser.get(older[1].replace("&amp;", "&")).text
+        assert seen == [12, 12, 1]
+        assert 'href="/bookings#past"' in page
+
     def test_shows_nothing_of_others(self, session: Session, browser: TestClient) -> None:
         theirs = make_booking(session)
         assert "Nothing booked" in browser.get("/bookings").text

@@ -47,6 +47,20 @@ def desk(session: Session, coach: Coach, sign_in: SignIn) -> TestClient:
     return sign_in(account_of(session, coach))
 
 
+def test_whoever_leads_a_class_reads_who_waits_and_in_which_order(
+    session: Session, desk: TestClient, coach: Coach
+) -> None:
+    slot = make_slot(session, coach=coach, starts_at=SOON, kind="group", capacity=1)
+    make_booking(session, slot=slot)
+    assert "Who waits" not in desk.get(f"/classes/{slot.id}").text
+    for name in ("Zoe First", "Adam Second"):
+        waiter = make_client(session, coach=coach, display_name=name)
+        waitlist.join_waitlist(session, customer_id=waiter.id, slot_id=slot.id, now=datetime.now(UTC))
+    page = desk.get(f"/classes/{slot.id}").text
+    assert page.index("Who waits") < page.index("Zoe First") < page.index("Adam Second")
+    assert desk.get(f"/api/scheduling/classes/{slot.id}").json()["waiting"] == ["Zoe First", "Adam Second"]
+
+
 class TestHolding:
     def test_a_customer_without_a_plan_keeps_the_seat_pays_and_confirms(
         self, session: Session, browser: TestClient, mia: Client, coach: Coach

@@ -233,6 +233,7 @@ class TestCoaching:
         page = coach.get(f"/coaching/clients/{mia.id}").text
         assert "Base strength" in page
         assert "Squat my weight" in page
+        assert page.index("Check-ins before") < page.index("mood 4 of 5") < page.index("Well done.")
         assert "On hold" not in page
         made = session.scalars(select(Programme)).one()
         coach.post(f"/coaching/programmes/{made.id}/archive")
@@ -254,6 +255,19 @@ class TestCoaching:
         assert browser.get("/coaching").status_code == 403
         other = sign_in(account_of(session, make_coach(session)))
         assert other.get(f"/coaching/clients/{mia.id}").status_code == 404
+
+
+def test_a_goal_closed_by_a_slip_is_set_again_from_there(session: Session, browser: TestClient, mia: Client) -> None:
+    later = (NOW.date() + timedelta(days=30)).isoformat()
+    browser.post("/wellbeing/goals", data={"text": "Five pull-ups", "target_on": later})
+    [goal] = session.scalars(select(Goal)).all()
+    browser.post(f"/wellbeing/goals/{goal.id}/close", data={"outcome": "dropped"})
+    page = browser.get("/wellbeing").text
+    asked = dict(re.findall(r'name="(text|target_on)" value="([^"]*)"', page.partition("Set it again")[0]))
+    assert asked == {"text": "Five pull-ups", "target_on": later}
+    browser.post("/wellbeing/goals", data=asked)
+    session.expire_all()
+    assert [one.status for one in session.scalars(select(Goal).order_by(Goal.set_at))] == ["dropped", "open"]
 
 
 class TestTemplates:

@@ -77,6 +77,24 @@ class TestTraining:
         session.refresh(planned)
         assert planned.status == "skipped"
 
+    def test_earlier_workouts_are_a_link_away(self, session: Session, browser: TestClient, mia: Client) -> None:
+        today = datetime.now(UTC).date()
+        for days in range(1, 33):
+            day = today - timedelta(days=days)
+            make_workout(
+                session, client=mia, title=f"Workout {days:02}", scheduled_on=day, status="completed",
+                completed_at=datetime(day.year, day.month, day.day, 12, tzinfo=UTC),
+            )  # fmt: skip
+        page, seen = browser.get("/training").text, []
+        while True:
+            seen += re.findall(r"Workout (\d\d)<", page)
+            older = re.search(r'href="(/training\?cursor=[^"#]+)', page)
+            if older is None:
+                break
+            page = browser.get(older[1].replace("&amp;", "&")).text
+        assert seen == [f"{days:02}" for days in range(1, 33)]
+        assert 'href="/training#history"' in page
+
     def test_is_not_for_coaches(self, session: Session, sign_in: SignIn) -> None:
         assert sign_in(make_account(session, role="coach")).get("/training").status_code == 403
 
@@ -200,6 +218,20 @@ class TestInjuries:
         browser.post(f"/training/injuries/{injury.id}/resolve")
         assert "Healed" in browser.get("/training").text
 
+    def test_one_called_healed_by_a_slip_hurts_again_from_there(self, session: Session, browser: TestClient) -> None:
+        body = {"body_part": "knee", "severity": "2", "occurred_on": "2026-01-05"}
+        browser.post("/training/injuries", data=body)
+        [injury] = session.scalars(select(Injury)).all()
+        browser.post(f"/training/injuries/{injury.id}/resolve")
+        page = browser.get("/training").text
+        asked = dict(
+            re.findall(r'name="(body_part|severity|occurred_on)" value="([^"]*)"', page.partition("It still hurts")[0])
+        )
+        assert asked == body
+        browser.post("/training/injuries", data=asked)
+        session.expire_all()
+        assert [one.resolved_on is None for one in session.scalars(select(Injury).order_by(Injury.id))] == [False, True]
+
 
 class TestProgress:
     def test_draws_what_was_logged(self, browser: TestClient, squat: Exercise) -> None:
@@ -212,6 +244,15 @@ class TestProgress:
         assert "Back Squat: from 116.7 to 128.3 kg over 3 training days" in page
         assert "+11.7 kg" in page
         assert browser.get("/progress?weeks=52").status_code == 200
+
+    def test_tells_the_bests_that_stand_and_not_those_they_beat(self, browser: TestClient, squat: Exercise) -> None:
+        assert "Your bests" not in browser.get("/progress").text
+        for days, kg in ((14, 100), (7, 105), (0, 110)):
+            at = (datetime.now(UTC) - timedelta(days=days)).isoformat()
+            sets = [{"exercise_id": squat.id, "reps": 5, "weight_kg": kg}]
+            browser.post("/api/training/workouts", json={"id": str(new_id()), "sets": sets, "completed_at": at})
+        page = browser.get("/progress").text.partition("Your bests")[2]
+        assert re.findall(r"Heaviest yet: Back Squat, (\d+) kg", page) == ["110"]
 
 
 class TestCharts:

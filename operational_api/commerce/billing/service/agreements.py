@@ -120,15 +120,16 @@ def load(session: Session, customer_id: UUID, now: datetime) -> tuple[Customer, 
     if found.waits_for is not None:
         raise ChangePending
     if row.billed_by != OURS:
-        _take_over(session, row, now)
+        if row.stripe_subscription_id is not None:
+            raise BilledElsewhere
+        take_over(session, row, now)
     advance(session, row.id, now=now)
     found = subscriptions.membership(session, customer_id)
     return customer, found, contract_of(session, found.subscription), day_of(now, row.time_zone)
 
 
-def _take_over(session: Session, row: Subscription, now: datetime) -> None:
-    if row.stripe_subscription_id is not None:
-        raise BilledElsewhere
+def take_over(session: Session, row: Subscription, now: datetime) -> None:
+    """Bill a membership ourselves from its next period on, with the days that it has now as paid in full."""
     row.billed_by, row.time_zone = OURS, addressee(session, row.customer_id).time_zone
     if row.status in lifecycle.EARNING and row.current_period_start is not None:
         row.anchor_on = day_of(row.current_period_start, row.time_zone)
@@ -138,6 +139,8 @@ def _take_over(session: Session, row: Subscription, now: datetime) -> None:
         row.current_period_end = first_moment(period.ends_on, row.time_zone)
         row.covered_from, row.covered_until = period.starts_on, period.ends_on
         row.covered_minor, row.covered_tax_minor = whole.amount_minor, whole.tax_minor
+    due = contracts.due_on(contract_of(session, row))
+    row.next_step_at = first_moment(due, row.time_zone) if due else None
     session.flush()
 
 
@@ -253,10 +256,17 @@ def unforgive(session: Session, invoice: Invoice, amount_minor: int) -> None:
     session.flush()
 
 
-def _days_had_now(session: Session, invoice: Invoice) -> Iterator[tuple[Subscription, BillingItem, int, int]]:
+def _days_had_now(session: Session, invoice: Invoice) -> Iterator[tuple[Subscription, BillingItem | Item, int, int]]:
     """Of what an invoice charges the days that memberships have now: of which membership, their charge, what they cost
     with their discount, and what the invoice charges in all."""
     items = invoicing.charges_of(session, invoice)
+    if not items and invoice.subscription_id is not None and invoice.period_end is not None:
+        # Days that a provider charged, of a membership that was taken over.
+        row, total = session.get_one(Subscription, invoice.subscription_id, populate_existing=True), invoice.total_minor
+        if row.covered_until is not None and row.covered_until == day_of(invoice.period_end, row.time_zone):
+            rate = session.get_one(PlanPrice, row.price_id).tax_rate_bp
+            if _newest_charge(session, row.id) is None:
+                yield row, Item("membership", "", total, 0, rate, ends_on=row.covered_until), total, total
     for item in items:
         if item.kind != "membership" or item.subscription_id is None:
             continue

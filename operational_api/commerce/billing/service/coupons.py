@@ -20,6 +20,8 @@ from operational_api.core import audit
 from operational_api.core.outbox import publish
 
 Duration = Literal["once", "months", "forever"]
+Held = tuple[CouponRedemption, Coupon]
+"""A use of a code, with the code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,24 @@ def redeem(session: Session, *, code: str, subscription: Subscription, now: date
     return row
 
 
+def held(session: Session, subscription_id: UUID) -> Held | None:
+    """The code that takes something off what a membership charges next: of several the one used last."""
+    found = session.execute(
+        select(CouponRedemption, Coupon)
+        .join(Coupon, Coupon.id == CouponRedemption.coupon_id)
+        .where(CouponRedemption.subscription_id == subscription_id)
+        .where(CouponRedemption.months_left.is_(None) | (CouponRedemption.months_left > 0))
+        .order_by(CouponRedemption.redeemed_at.desc())
+        .limit(1)
+    ).one_or_none()
+    return (found[0], found[1]) if found else None
+
+
+def off(coupon: Coupon, amount_minor: int) -> int:
+    """What a code takes off a whole charge, tax included; of a fixed amount it may be more than that."""
+    return coupon.amount_minor or prices.divide_half_up(amount_minor * (coupon.percent_bp or 0), prices.BASIS)
+
+
 def uncount(session: Session, subscription: Subscription, *, until: date | None) -> None:
     """Nothing is used of the period that ends on a day: if it counted for a coupon, it does no more."""
     found = session.execute(
@@ -180,7 +200,7 @@ def discount_for(
         redemption.counted_months = min(redemption.months_left, counts)
         redemption.months_left -= redemption.counted_months
         redemption.covers_until = item.ends_on
-    less = coupon.amount_minor or prices.divide_half_up(item.amount_minor * (coupon.percent_bp or 0), prices.BASIS)
+    less = off(coupon, item.amount_minor)
     if coupon.amount_minor and of is not None and item.starts_on is not None:
         less = proration.split(less, of.used(item.starts_on))[1]
     return proration.discount(item, less, f"Coupon {coupon.code}")

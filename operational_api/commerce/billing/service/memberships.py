@@ -11,8 +11,8 @@ from contracts.telemetry import get_logger
 from operational_api.commerce import lifecycle
 from operational_api.commerce.billing import contract as contracts
 from operational_api.commerce.billing.contract import Contract, Step
-from operational_api.commerce.billing.errors import NeedsLook, NotPausable
-from operational_api.commerce.billing.models import Collection
+from operational_api.commerce.billing.errors import NeedsLook, NotChangeable, NotPausable
+from operational_api.commerce.billing.models import Collection, Coupon
 from operational_api.commerce.billing.periods import day_of
 from operational_api.commerce.billing.service import agreements, coupons, parking
 from operational_api.commerce.billing.service.agreements import OURS
@@ -130,6 +130,21 @@ def keep(session: Session, provider: Billing, *, customer_id: UUID, now: datetim
     row.cancel_requested_at = row.cancel_kind = row.cancel_reason = None
     agreements.store(session, customer, row, before, contracts.keep(before), now=now)
     return found
+
+
+def use_coupon(session: Session, *, customer_id: UUID, code: str, now: datetime) -> coupons.Held:
+    """Use a code for a membership that runs: it takes something off from the next whole period on.
+
+    Raises:
+        NoSubscription, BilledElsewhere, ChangePending.
+        NotChangeable: it is about to end.
+        CouponNotFound, CouponUsed, CouponNotForThis: the code does not hold.
+    """
+    _, found, before, _ = agreements.load(session, customer_id, now)
+    if before.cancels_on is not None:
+        raise NotChangeable
+    used = coupons.redeem(session, code=code, subscription=found.subscription, now=now)
+    return used, session.get_one(Coupon, used.coupon_id)
 
 
 def next_plan(session: Session, customer_id: UUID) -> tuple[Plan, PlanPrice] | None:

@@ -214,6 +214,18 @@ class TestChangePlan:
         # 21 of 31 days from 22 March: 99.00 -> 67.06 back, 200.00 -> 135.48
         assert [amount for _, amount, _ in studio.lines(studio.invoices[0])] == [13_548, -6706]
 
+    def test_one_brought_over_is_billed_on_when_its_dearer_plan_was_not_paid(
+        self, studio: Studio, session: Session
+    ) -> None:
+        row = make_subscription(session, customer_id=studio.customer_id, now=studio.now)
+        row.current_period_start, row.current_period_end = studio.now - timedelta(days=10), studio.now
+        large = studio.plan("Large", 20_000)
+        plan_changes.change_plan(session, customer_id=studio.customer_id, plan_code=large, now=studio.now)
+        studio.collect("card_declined")
+        studio.wait(until=date(2026, 4, 23))
+        assert [one.status for one in studio.invoices] == ["void", "open"]
+        assert studio.lines(studio.invoices[1])[0][1] == row.amount_minor
+
     def test_one_that_stripe_bills_is_left_to_it(self, studio: Studio, session: Session) -> None:
         make_subscription(session, customer_id=studio.customer_id, now=studio.now, stripe_subscription_id="sub_1")
         with pytest.raises(BilledElsewhere):
