@@ -200,7 +200,14 @@ METRICS = (
         "package_renewal_rate", "Package renewal",
         "Of the session packs that ended in the period, the share whose owner bought again within 30 days of the end.",
         "ratio", "finance.fct_packs", "avg(case when is_renewed then 1.0 else 0.0 end)", "ended_on",
-        where="is_outcome_known", exclusions="Packs that ended less than 30 days ago, renewed or not.",
+        where="is_outcome_known and sessions_refunded < sessions_total",
+        exclusions="Packs that ended less than 30 days ago, renewed or not; packs that were given back whole.",
         owner="retention",
     ),
 )  # fmt: skip
+        former=(
+            Former(
+                "2026-11-29T09:00:00Z", "avg(case when is_renewed then 1.0 else 0.0 end)", "is_outcome_known",
+                "a pack that was given back whole was told as one that its owner did not renew, and as a renewal",
+            ),
+        ),

@@ -11,8 +11,12 @@ from contracts.metrics import METRICS
 from contracts.relations import RELATIONS
 
 
-def total(name: str, rows: Sequence[dict[str, Any]]) -> float | None:
-    """A metric's number over rows of its mart, all of one period; columns that are not told are null."""
+def total(name: str, rows: Sequence[dict[str, Any]], by: Sequence[str] = ("currency",)) -> float | None:
+    """A metric's number over rows of its mart, all of one period; columns that are not told are null.
+
+    Args:
+        by: What it is told apart by, where it has currencies.
+    """
     metric = METRICS[name]
     with duckdb.connect() as connection:
         columns = RELATIONS[metric.relation].columns
@@ -22,7 +26,7 @@ def total(name: str, rows: Sequence[dict[str, Any]]) -> float | None:
             marks = ", ".join(f"${column} as {column}" for column in told)
             connection.execute(f"insert into mart by name select {marks}", told)
         query = metric_sql.series(
-            metric, source="mart", period="date '2026-01-01'", by=["currency"][: metric.has_currency]
+            metric, source="mart", period="date '2026-01-01'", by=by if metric.has_currency else ()
         )
         found = connection.execute(query).fetchall()
     assert len(found) <= 1
@@ -66,3 +70,10 @@ class TestCostOfCustomers:
         assert total("cac", months) == 750
         assert total("cac", months[1:2]) is None
         assert total("cac", months[2:]) is None
+
+
+class TestPacks:
+    def test_one_that_was_given_back_whole_was_not_left_unrenewed(self) -> None:
+        pack = {"ended_on": "2026-01-20", "is_outcome_known": True, "sessions_total": 10}
+        kept, back = pack | {"sessions_refunded": 4}, pack | {"sessions_refunded": 10, "is_renewed": False}
+        assert total("package_renewal_rate", [kept | {"is_renewed": True}, kept | {"is_renewed": False}, back]) == 0.5

@@ -351,7 +351,8 @@ class Words:
         for one in self.bookings:
             if one["session_pack_id"] and one["status"] in ("attended", "no_show", "late_cancelled"):
                 used[one["session_pack_id"]].append(self.day(one["starts_at"], one["customer_id"]))
-        bought = [(one["customer_id"], one["purchased_at"]) for one in self.packs]
+        packs = [pack for pack in self.packs if (pack["sessions_refunded"] or 0) < pack["sessions_total"]]
+        bought = [(one["customer_id"], one["purchased_at"]) for one in packs]
         begun: dict[str, Row] = {}
         for one in self.changes:
             if one["kind"] == "started" and one["changed_at"] < begun.get(one["subscription_id"], one)["changed_at"]:
@@ -360,10 +361,11 @@ class Words:
                 begun.setdefault(one["subscription_id"], one)
         bought += [(one["customer_id"], one["changed_at"]) for one in begun.values()]
         known, renewed = 0, 0
-        for pack in self.packs:
+        for pack in packs:
             who = pack["customer_id"]
             ended = self.day(pack["expires_at"], who)
-            if pack["sessions_used"] >= pack["sessions_total"] and used[pack["id"]]:
+            gone = pack["sessions_used"] + (pack["sessions_refunded"] or 0)
+            if gone >= pack["sessions_total"] and used[pack["id"]]:
                 ended = min(ended, max(used[pack["id"]]))
             if ended + timedelta(30) <= self.now.date():
                 known += 1
