@@ -64,12 +64,18 @@ METRICS = (
     Metric(
         "customer_lifetime", "Customer lifetime",
         "Months a membership lasts on average, by Kaplan and Meier over all memberships, as known at the month's end.",
-        "months", _MONTHS, "max(lifetime_months)", "month",
+        "months", _MONTHS, "case when count(distinct currency) = 1 then max_by(lifetime_months, month) end", "month",
         exclusions=(
             "Months beyond the longest membership seen so far; trials. A pause goes on counting, a return "
-            "starts anew."
+            "starts anew. Across currencies nothing is told."
         ),
         owner="retention", grains=("month",),
+        former=(
+            Former(
+                "2026-11-29T09:00:00Z", "max(lifetime_months)", "",
+                "of several months or currencies the longest lifetime was told, not that of the last month",
+            ),
+        ),
     ),
     Metric(
         "customer_lifetime_shortcut", "Customer lifetime (shortcut)",

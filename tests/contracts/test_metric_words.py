@@ -77,3 +77,49 @@ class TestPacks:
         pack = {"ended_on": "2026-01-20", "is_outcome_known": True, "sessions_total": 10}
         kept, back = pack | {"sessions_refunded": 4}, pack | {"sessions_refunded": 10, "is_renewed": False}
         assert total("package_renewal_rate", [kept | {"is_renewed": True}, kept | {"is_renewed": False}, back]) == 0.5
+
+
+class TestLifetimes:
+    """Of several months, what was known at the end of the last."""
+
+    MONTHS = (
+        {"month": "2026-01-01", "lifetime_months": 4.0, "revenue_minor": 3000, "members_any": 3},
+        {"month": "2026-02-01", "lifetime_months": 2.5, "revenue_minor": 1000, "members_any": 1},
+    )
+
+    def test_are_those_of_the_last_month_and_not_the_longest_ever_told(self) -> None:
+        assert total("customer_lifetime", self.MONTHS) == 2.5
+        assert total("ltv_by_lifetime", self.MONTHS) == 2500  # 4,000 of 4 members, for 2.5 months
+
+    def test_across_currencies_there_is_none(self) -> None:
+        euro, dong = ({"month": "2026-02-01", "currency": one, "lifetime_months": 3.0} for one in ("EUR", "VND"))
+        assert total("customer_lifetime", [euro, dong], by=[]) is None
+        assert total("customer_lifetime", [dong], by=[]) == 3
+
+    def test_what_was_billed_by_the_end_is_not_that_of_all_months_together(self) -> None:
+        first = {"month": "2026-01-01", "billed_to_date_minor": 1000, "memberships_to_date": 10}
+        last = {"month": "2026-02-01", "billed_to_date_minor": 6000, "memberships_to_date": 20}
+        assert total("ltv_billed", [first, last]) == 300
+
+
+class TestLoads:
+    def test_who_stopped_training_is_in_no_average(self) -> None:
+        here = {"day": "2026-01-05", "acwr": 1.0, "acwr_smoothed": 1.2}
+        gone = {"day": "2026-01-05", "acwr_smoothed": 0.02}
+        assert total("acwr_smoothed", [here, gone]) == 1.2
+        assert total("acwr_smoothed", [gone]) is None
+
+
+class TestPlateaus:
+    def test_what_has_no_estimated_maximum_stands_in_no_share(self) -> None:
+        still = {"performed_on": "2026-01-05", "best_e1rm_kg": 80.0, "is_plateau": True}
+        plank = {"performed_on": "2026-01-05", "is_plateau": False}
+        assert total("plateau_rate", [still, still | {"is_plateau": False}, plank, plank]) == 0.5
+        assert total("plateau_rate", [plank]) is None
+
+
+class TestAnswers:
+    def test_nobody_answered_is_no_score(self) -> None:
+        assert total("nps", []) is None
+        day = {"answered_on": "2026-01-05"}
+        assert total("nps", [day | {"attitude": one} for one in ("promoter", "promoter", "passive", "detractor")]) == 25

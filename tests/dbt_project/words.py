@@ -189,13 +189,13 @@ class Words:
                 days[day] = max(days.get(day, 0), _maximum(one["weight_kg"], one["reps"]))
         trained, records, still = 0, 0, 0
         for days in bests.values():
-            trained += len(days)
             for day, best in days.items():
+                trained += bool(best)
                 before = [other for then, other in days.items() if then < day and other]
                 late = [other for then, other in days.items() if timedelta(0) <= day - then < timedelta(42) and other]
                 old = [other for then, other in days.items() if day - then >= timedelta(42) and other]
                 records += bool(before) and best > max(before)
-                still += len(late) >= 4 and bool(old) and max(late) <= max(old)
+                still += bool(best) and len(late) >= 4 and bool(old) and max(late) <= max(old)
         known = [best for days in bests.values() for best in days.values() if best]
         return {"estimated_maximum": mean(known), "personal_records": records, "plateau_rate": still / trained}
 
@@ -217,7 +217,7 @@ class Words:
                     acute, chronic = acute + (load - acute) * 2 / 8, chronic + (load - chronic) * 2 / 29
                 if sum(month):
                     found["acwr"].append((last, mean(week) / mean(month)))
-                if chronic:
+                if sum(month) and chronic:
                     found["acwr_smoothed"].append((last, acute / chronic))
             if len(week) == 7 and stdev(week) > 1e-9:
                 found["monotony"].append((last, mean(week) / stdev(week)))
