@@ -59,6 +59,17 @@ class TestAtRisk:
         fell = {"as_of": "2026-01-05", "adherence_drop": 1.0 - now / before}
         assert (total("at_risk_clients", [fine | fell]) == 1) is is_at_risk
 
+    def test_of_whom_nobody_is_at_risk_any_more_none_is_and_not_those_of_monday(self) -> None:
+        fell = {"as_of": "2026-01-05", "days_since_last_session": 20}
+        came = {
+            "as_of": "2026-01-07",
+            "days_since_last_session": 1,
+            "sessions_attended_7d": 1,
+            "has_next_booking": True,
+        }
+        assert total("at_risk_clients", [fell]) == 1
+        assert total("at_risk_clients", [fell, came]) == 0
+
 
 class TestCostOfCustomers:
     def test_months_without_spend_bring_nobody_for_nothing(self) -> None:
@@ -96,6 +107,15 @@ class TestLifetimes:
         assert total("customer_lifetime", [euro, dong], by=[]) is None
         assert total("customer_lifetime", [dong], by=[]) == 3
 
+    def test_of_several_cohorts_the_months_kept_are_a_mean_of_their_members_and_no_sum_of_means(self) -> None:
+        january = [
+            {"cohort_month": "2026-01-01", "months_since": 0, "members": 10, "retained": 10, "retention": 1.0},
+            {"cohort_month": "2026-01-01", "months_since": 1, "members": 10, "retained": 5, "retention": 0.5},
+        ]
+        february = {"cohort_month": "2026-02-01", "months_since": 0, "members": 2, "retained": 2, "retention": 1.0}
+        assert total("cohort_lifetime", january) == 1.5
+        assert total("cohort_lifetime", [*january, february]) == pytest.approx(17 / 12)
+
     def test_what_was_billed_by_the_end_is_not_that_of_all_months_together(self) -> None:
         first = {"month": "2026-01-01", "billed_to_date_minor": 1000, "memberships_to_date": 10}
         last = {"month": "2026-02-01", "billed_to_date_minor": 6000, "memberships_to_date": 20}
@@ -123,3 +143,14 @@ class TestAnswers:
         assert total("nps", []) is None
         day = {"answered_on": "2026-01-05"}
         assert total("nps", [day | {"attitude": one} for one in ("promoter", "promoter", "passive", "detractor")]) == 25
+
+
+class TestStocks:
+    def test_the_last_day_is_that_of_the_mart_and_not_of_the_rows_that_count(self) -> None:
+        left_out = {name for name, metric in METRICS.items() if metric.kind == "stock" and metric.where}
+        assert left_out == {"visiting_members"}, "of whose mart each stage has a row each day"
+
+    def test_what_a_stock_counts_of_its_last_day_is_what_its_rows_are(self) -> None:
+        counting = [metric for metric in METRICS.values() if metric.counts]
+        assert [metric.name for metric in counting if f"(where {metric.counts})" not in metric.expression] == []
+        assert {metric.kind for metric in counting} == {"stock"}

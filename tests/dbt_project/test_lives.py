@@ -304,17 +304,17 @@ def lifetime(lived: Lived, currency: str, until: date) -> float:
 
 
 def _kept(ours: list[list[Step]]) -> float:
-    """Months that customers have stayed, summed over the cohorts of their first months."""
+    """Months that a customer has stayed since the month of their first, on average over all of them."""
     spans: dict[UUID, list[tuple[date, date]]] = defaultdict(list)
     for steps in ours:
         spans[steps[0].customer].append(span(steps))
-    cohorts: dict[date, list[list[tuple[date, date]]]] = defaultdict(list)
+    kept = 0
     for lives in spans.values():
-        cohorts[min(a for a, _ in lives).replace(day=1)].append(lives)
-    return sum(
-        sum(first == cohort or any(a < first <= b for a, b in lives) for lives in members) / len(members)
-        for cohort, members in cohorts.items() for first, _ in months() if first >= cohort
-    )  # fmt: skip
+        cohort = min(a for a, _ in lives).replace(day=1)
+        kept += sum(
+            first == cohort or any(a < first <= b for a, b in lives) for first, _ in months() if first >= cohort
+        )
+    return kept / len(spans)
 
 
 LIVES_SAY = (
