@@ -86,7 +86,7 @@ CAPTURED: dict[str, dict[str, str]] = {
     ),
     "commerce__session_packs": _table(
         """id uuid, customer_id uuid, plan_id uuid, sessions_total small, sessions_used small, purchased_at time,
-        expires_at time, net_minor bigint, currency text, recognised_minor bigint"""
+        expires_at time, net_minor bigint, currency text, recognised_minor bigint, sessions_refunded small"""
     ),
     "commerce__subscription_changes": _table(
         """id uuid, subscription_id uuid, customer_id uuid, plan_id uuid, kind text, mrr_before_minor bigint,

@@ -84,9 +84,9 @@ _BEHAVIOUR = """
     probability_high
     probability_low purchased_on purchases purpose read_at received_at renewed_on scored_at sent_at sent_on
     sessions_attended_28d sessions_attended_7d sessions_attended_90d sessions_booked_28d sessions_booked_7d
-    sessions_booked_90d sessions_last_30d sessions_total sessions_used source stage stage_since started_at
-    status stay tenure_days time_zone trained_at trial_days trial_started_at valid_from valid_from_on valid_to
-    valid_to_on visited_30d
+    sessions_booked_90d sessions_last_30d sessions_refunded sessions_total sessions_used source stage stage_since
+    started_at status stay tenure_days time_zone trained_at trial_days trial_started_at valid_from valid_from_on
+    valid_to valid_to_on visited_30d
     active_delta allows_activity allows_body allows_daily allows_sleep answered_at assigned_at at_risk attempt_count
     attended billing_reason booked cancel_requested_at charged_at closes_at coach_changes current_period_end_at
     current_period_start_at cutoff_on disabled_at disputed_at due_on engagement_kind evidence_due_at expires_at

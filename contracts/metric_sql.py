@@ -48,7 +48,8 @@ def rows(
     """
     columns = f"* exclude ({', '.join(without)})" if without else "*"
     newest = f"\n{_newest(metric, period)}" if metric.kind == "stock" else ""
-    return f"select {columns}\nfrom {source}\nwhere {_counted(metric, conditions)}{newest}"
+    text = f"select {columns}\nfrom {source}\nwhere {_counted(metric, conditions)}{newest}"
+    return f"select *\nfrom (\n{text}\n)\nwhere {metric.counts}" if metric.counts else text
 
 
 def typed(metric: Metric) -> str:

@@ -168,7 +168,7 @@ _ALL = (
         "session_pack_id",
         """session_pack_id uuid, customer_id uuid, plan_id uuid, currency text, net_minor bigint,
         recognised_minor bigint, sessions_total int, sessions_used int, purchased_on date, expires_on date,
-        ended_on date, renewed_on date, is_outcome_known bool, is_renewed bool""",
+        ended_on date, renewed_on date, is_outcome_known bool, is_renewed bool, sessions_refunded int""",
     ),
     _relation(
         "finance.fct_commissions",

@@ -27,6 +27,8 @@ class Metric:
         at: Column that places a row in time.
         kind: `flow` over a period, or `stock` at its end.
         where: SQL condition on the rows that count; empty for all.
+        counts: Of a stock that counts some rows of its last day, the condition on those, which the expression says as
+            well: the others still tell which day is the last, and that there is none to count.
         exclusions: What is left out, and why.
         owner: Who answers for it.
         grains: Periods it may be asked for.
@@ -48,6 +50,7 @@ class Metric:
     grains: tuple[Grain, ...] = ANY
     better: Better = "more"
     former: tuple[Former, ...] = ()
+    counts: str = ""
 
     @property
     def dimensions(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Metrics of conversation and growth: messages, leads, trials, setting up, what people say."""
 
+from contracts.former import Former
 from contracts.metrics.definition import Metric
 
 _DAILY = "finance.fct_mrr_daily"
@@ -76,9 +77,17 @@ METRICS = (
         "Of those who answered how likely they are to recommend us, the percentage of 9 and 10 less that of 0 to 6.",
         "number", "engagement.fct_survey_answers",
         "100.0 * (count(*) filter (where attitude = 'promoter') - count(*) filter (where attitude = "
-        "'detractor')) / count(*)",
+        "'detractor')) / nullif(count(*), 0)",
         "answered_on",
         exclusions="Who was not asked or did not answer. Answers come from outside: Plyo does not ask.",
         owner="growth",
+        former=(
+            Former(
+                "2026-11-29T09:00:00Z",
+                "100.0 * (count(*) filter (where attitude = 'promoter') - count(*) filter (where attitude = "
+                "'detractor')) / count(*)",
+                "", "of a period without answers it was no number, and not nothing",
+            ),
+        ),
     ),
 )  # fmt: skip

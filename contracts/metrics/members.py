@@ -6,6 +6,10 @@ from contracts.metrics.definition import Metric
 _DAILY = "finance.fct_mrr_daily"
 _MONTHS = "finance.fct_membership_months"
 _MOVEMENTS = "finance.fct_mrr_movements"
+_AT_RISK = (
+    "days_since_last_session > 14 or (days_since_last_session is null and tenure_days > 14) or "
+    "adherence_drop >= 0.2 - 1e-9 or (sessions_attended_7d = 0 and not has_next_booking)"
+)
 
 METRICS = (
     Metric(
@@ -64,12 +68,18 @@ METRICS = (
     Metric(
         "customer_lifetime", "Customer lifetime",
         "Months a membership lasts on average, by Kaplan and Meier over all memberships, as known at the month's end.",
-        "months", _MONTHS, "max(lifetime_months)", "month",
+        "months", _MONTHS, "case when count(distinct currency) = 1 then max_by(lifetime_months, month) end", "month",
         exclusions=(
             "Months beyond the longest membership seen so far; trials. A pause goes on counting, a return "
-            "starts anew."
+            "starts anew. Across currencies nothing is told."
         ),
         owner="retention", grains=("month",),
+        former=(
+            Former(
+                "2026-11-29T09:00:00Z", "max(lifetime_months)", "",
+                "of several months or currencies the longest lifetime was told, not that of the last month",
+            ),
+        ),
     ),
     Metric(
         "customer_lifetime_shortcut", "Customer lifetime (shortcut)",
@@ -80,9 +90,16 @@ METRICS = (
     Metric(
         "cohort_lifetime", "Months kept by cohort",
         "Months that members who joined in the month have stayed so far, on average.",
-        "months", "retention.fct_cohort_retention", "sum(retention)", "cohort_month",
+        "months", "retention.fct_cohort_retention",
+        "sum(retained) / nullif(sum(case when months_since = 0 then members end), 0)", "cohort_month",
         exclusions="What is still to come: a young cohort reads low and is only comparable to others of its age.",
         owner="retention", grains=("month",), better="neither",
+        former=(
+            Former(
+                "2026-11-29T09:00:00Z", "sum(retention)", "",
+                "of several months the means of their cohorts were added up",
+            ),
+        ),
     ),
     Metric(
         "active_clients_30d", "Active clients",
@@ -101,11 +118,7 @@ METRICS = (
         "at_risk_clients", "Clients at risk",
         "Active members without a visit for more than 14 days, whose adherence fell by 20 points or more, or "
         "who neither came in the last 7 days nor have a session booked.",
-        "count", "retention.fct_churn_features", "count(*)", "as_of", "stock",
-        where=(
-            "days_since_last_session > 14 or (days_since_last_session is null and tenure_days > 14) or "
-            "adherence_drop >= 0.2 - 1e-9 or (sessions_attended_7d = 0 and not has_next_booking)"
-        ),
+        "count", "retention.fct_churn_features", f"count(*) filter (where {_AT_RISK})", "as_of", "stock",
         exclusions=(
             "Trials, pauses, packs. Failed payments, which dunning looks after. Known on Mondays and for "
             "today."
@@ -118,7 +131,12 @@ METRICS = (
                 "adherence_drop >= 0.2 or (sessions_attended_7d = 0 and not has_next_booking)",
                 "a fall from 100 % to 80 % was less than 20 points by a hair of floating numbers",
             ),
+            Former(
+                "2026-11-29T09:00:00Z", "count(*)", _AT_RISK,
+                "where nobody was at risk any more, those of the last day on which somebody was were told",
+            ),
         ),
+        counts=_AT_RISK,
     ),
     Metric(
         "attendance_per_member", "Sessions per member and week",

@@ -182,25 +182,45 @@ METRICS = (
     Metric(
         "ltv_by_lifetime", "Lifetime value (revenue x lifetime)",
         "Average revenue per member of the month times the months a membership lasts, by Kaplan and Meier.",
-        "money", _MONTHS, "sum(revenue_minor) / nullif(sum(members_any), 0) * max(lifetime_months)", "month",
+        "money", _MONTHS, "sum(revenue_minor) / nullif(sum(members_any), 0) * max_by(lifetime_months, month)", "month",
         exclusions="What members bring after the longest membership seen so far. Costs are not subtracted.",
         grains=("month",),
+        former=(
+            Former(
+                "2026-11-29T09:00:00Z", "sum(revenue_minor) / nullif(sum(members_any), 0) * max(lifetime_months)", "",
+                "of several months the longest lifetime counted, not that of the last",
+            ),
+        ),
     ),
     Metric(
         "ltv_billed", "Lifetime value (billed / memberships)",
         "Everything ever invoiced for memberships by the month's end divided by memberships ever started.",
-        "money", _MONTHS, "sum(billed_to_date_minor) / nullif(sum(memberships_to_date), 0)", "month",
+        "money", _MONTHS,
+        "max_by(billed_to_date_minor, month) / nullif(max_by(memberships_to_date, month), 0)", "month",
         exclusions=(
             "What today's members will still pay: it reads low while a business is young. Tax; void "
             "invoices."
         ),
         grains=("month",),
+        former=(
+            Former(
+                "2026-11-29T09:00:00Z", "sum(billed_to_date_minor) / nullif(sum(memberships_to_date), 0)", "",
+                "of several months what was billed by the end of each was added up",
+            ),
+        ),
     ),
     Metric(
         "package_renewal_rate", "Package renewal",
         "Of the session packs that ended in the period, the share whose owner bought again within 30 days of the end.",
         "ratio", "finance.fct_packs", "avg(case when is_renewed then 1.0 else 0.0 end)", "ended_on",
-        where="is_outcome_known", exclusions="Packs that ended less than 30 days ago, renewed or not.",
+        where="is_outcome_known and sessions_refunded < sessions_total",
+        exclusions="Packs that ended less than 30 days ago, renewed or not; packs that were given back whole.",
         owner="retention",
+        former=(
+            Former(
+                "2026-11-29T09:00:00Z", "avg(case when is_renewed then 1.0 else 0.0 end)", "is_outcome_known",
+                "a pack that was given back whole was told as one that its owner did not renew, and as a renewal",
+            ),
+        ),
     ),
 )  # fmt: skip

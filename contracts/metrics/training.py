@@ -40,8 +40,18 @@ METRICS = (
         "plateau_rate", "Plateaus",
         "Of the days on which an exercise was trained, the share on which it had stood still for six weeks.",
         "ratio", "training.fct_exercise_bests", "avg(case when is_plateau then 1.0 else 0.0 end)", "performed_on",
-        exclusions="Exercises trained on fewer than four days in six weeks are not told to stand still.",
+        where="best_e1rm_kg is not null",
+        exclusions=(
+            "Days on which no set told an estimated maximum. Exercises trained on fewer than four days in six weeks "
+            "are not told to stand still."
+        ),
         owner="coaching", better="less",
+        former=(
+            Former(
+                "2026-11-29T09:00:00Z", "avg(case when is_plateau then 1.0 else 0.0 end)", "",
+                "days of which nobody can say whether they stood still counted as days that did not",
+            ),
+        ),
     ),
     Metric(
         "adherence", "Adherence", "Planned workouts done divided by workouts planned, in the planned week.",
@@ -74,8 +84,15 @@ METRICS = (
     Metric(
         "acwr_smoothed", "Acute to chronic load, smoothed",
         "The same with exponential means, lambda 2 / (N + 1), begun with a client's first day.",
-        "number", _DAYS, "avg(acwr_smoothed)", "day", "stock", exclusions="The first 27 days of a client.",
-        owner="coaching", better="neither",
+        "number", _DAYS, "avg(case when acwr is not null then acwr_smoothed end)", "day", "stock",
+        exclusions="The first 27 days of a client; whose last 28 days hold no load.", owner="coaching",
+        better="neither",
+        former=(
+            Former(
+                "2026-11-29T09:00:00Z", "avg(acwr_smoothed)", "",
+                "everybody who had stopped training, however long ago, counted with a load of next to nothing",
+            ),
+        ),
     ),
     Metric(
         "monotony", "Training monotony",

@@ -155,7 +155,8 @@ def _rows_behind(metric: Metric, pieces: Compiled, known: Collection[str]) -> st
     key = [column for column in relation.key if column in known]
     contents = ", ".join(column for column in relation.columns if column in known and column not in key)
     columns = [column.partition(" as ")[0] for column in pieces.by]
-    where = [*([f"({metric.where})"] if metric.where else []), *pieces.conditions, f"{metric.at} is not null"]
+    where = [f"({one})" for one in (metric.where, metric.counts) if one]
+    where += [*pieces.conditions, f"{metric.at} is not null"]
     person = "customer_id" if "customer_id" in relation.columns and "customer_id" in known else "cast(null as uuid)"
     return (
         f"select {', '.join(key)}, {_point(pieces.period, columns)} as point, {person} as person, "

@@ -44,7 +44,7 @@ CHANGING = {
     "automation__runs": {"status": ANY, "started_at": LATER},
     "identity__accounts": {"display_name": ANY, "time_zone": ANY},
     "commerce__subscriptions": {"status": ANY, "plan_id": ANY},
-    "commerce__session_packs": {"sessions_used": MORE, "expires_at": LATER},
+    "commerce__session_packs": {"sessions_used": MORE, "sessions_refunded": MORE, "expires_at": LATER},
     "commerce__commission_statements": {"sessions": MORE, "coach_id": ANY},
     "commerce__commission_payouts": {"amount_minor": MORE, "coach_id": ANY},
     "commerce__credit_notes": {"amount_minor": MORE},

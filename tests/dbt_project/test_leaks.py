@@ -266,7 +266,7 @@ class TestWords:
         assert not known.standings[str(who("dao")), today].is_booked
 
     def test_at_risk_is_who_the_words_say(self, told, known):
-        where = METRICS["at_risk_clients"].where
+        where = METRICS["at_risk_clients"].counts
         rows = told.lake.execute(f"select customer_id::varchar, as_of from {FEATURES} where {where}").fetchall()
         assert set(rows) == {key for key, one in known.standings.items() if one.risks}
 

@@ -15,6 +15,7 @@ from lifelines import KaplanMeierFitter
 
 from contracts import warehouse
 from contracts.metrics import METRICS
+from contracts.relations import RELATIONS
 from contracts.warehouse import WarehouseSettings
 from plyo.postgres import PostgresServer
 from tests.dbt_project import bills
@@ -244,31 +245,23 @@ def said(lived: Lived) -> dict[str, float]:
         "arpm": in_month / members_any,
         "arpu": in_last_days / (sum(active) / 30),
         "ltv_by_churn": in_month / members_any / (lost / at_start),
-        "ltv_by_lifetime": in_month / members_any * max(
-            lifetime(lived, currency, until) for (_, until), currency in product(months(), ZONES.values())
-        ),
         "active_clients_30d": len(visited),
         "visiting_members": len(visited & paying),
         "billed_mrr": sum(minor for minor, _ in charged),
         "collected_mrr": sum(minor for _, minor in charged),
-        "ltv_billed": _billed_for_each(lived),
         "cac": _spent_on_each(lived),
     }  # fmt: skip
 
 
-def _billed_for_each(lived: Lived) -> float:
-    """Invoices of memberships up to each month that had members, over memberships that had started by then."""
-    words, invoiced, started = Words(lived.lake, NOW), 0, 0
-    for (first, until), currency in product(months(), ZONES.values()):
-        spans = [span(steps) for steps in memberships(lived) if steps[0].currency == currency]
-        if any(a < until and b >= first for a, b in spans):
-            started += sum(a < until for a, _ in spans)
-            invoiced += sum(
-                one["subtotal_minor"] for one in words.invoices
-                if one["subscription_id"] and one["status"] != "void" and one["currency"] == currency
-                and words.day(one["issued_at"], one["customer_id"]) < until
-            )  # fmt: skip
-    return invoiced / started
+def _billed_for_each(lived: Lived, currency: str) -> float:
+    """Invoices of a currency's memberships until now, over memberships that had started."""
+    words = Words(lived.lake, NOW)
+    started = [steps for steps in memberships(lived) if steps[0].currency == currency]
+    invoiced = sum(
+        one["subtotal_minor"] for one in words.invoices
+        if one["subscription_id"] and one["status"] != "void" and one["currency"] == currency
+    )  # fmt: skip
+    return invoiced / len(started)
 
 
 def _spent_on_each(lived: Lived) -> float:
@@ -311,26 +304,25 @@ def lifetime(lived: Lived, currency: str, until: date) -> float:
 
 
 def _kept(ours: list[list[Step]]) -> float:
-    """Months that customers have stayed, summed over the cohorts of their first months."""
+    """Months that a customer has stayed since the month of their first, on average over all of them."""
     spans: dict[UUID, list[tuple[date, date]]] = defaultdict(list)
     for steps in ours:
         spans[steps[0].customer].append(span(steps))
-    cohorts: dict[date, list[list[tuple[date, date]]]] = defaultdict(list)
+    kept = 0
     for lives in spans.values():
-        cohorts[min(a for a, _ in lives).replace(day=1)].append(lives)
-    return sum(
-        sum(first == cohort or any(a < first <= b for a, b in lives) for lives in members) / len(members)
-        for cohort, members in cohorts.items() for first, _ in months() if first >= cohort
-    )  # fmt: skip
+        cohort = min(a for a, _ in lives).replace(day=1)
+        kept += sum(
+            first == cohort or any(a < first <= b for a, b in lives) for first, _ in months() if first >= cohort
+        )
+    return kept / len(spans)
 
 
 LIVES_SAY = (
     "mrr", "active_members", "paused_members", "members_started", "members_ended", "net_member_movement", "attrition",
     "member_retention", "customer_lifetime_shortcut", "cohort_lifetime", "trial_conversion", "arpm", "arpu",
-    "ltv_by_churn", "ltv_by_lifetime", "active_clients_30d", "visiting_members", "billed_mrr", "collected_mrr",
-    "ltv_billed", "cac",
+    "ltv_by_churn", "active_clients_30d", "visiting_members", "billed_mrr", "collected_mrr", "cac",
 )  # fmt: skip
-"""Metrics whose words are worked out here. Movements and lifetimes are, too: in tests of their own."""
+"""Metrics whose words are worked out here. Movements and lifetimes with their worth are, too: in tests of their own."""
 
 
 class TestWords:
@@ -399,6 +391,25 @@ class TestMembers:
                 where month = '2026-06-01' and currency = '{currency}'"""
             )
             assert told == [(pytest.approx(lifetime(lived, currency, until)),)], currency
+
+    def test_of_all_months_lifetimes_and_their_worth_are_what_is_known_at_the_end(self, lived):
+        until = months()[-1][1]
+        brought = {
+            currency: minor / members
+            for currency, minor, members in lived.rows(
+                """select currency, sum(revenue_minor), sum(members_any) from marts.finance.fct_membership_months
+                group by 1"""
+            )
+        }
+        expected = {
+            "customer_lifetime": {one: lifetime(lived, one, until) for one in ZONES.values()},
+            "ltv_by_lifetime": {one: brought[one] * lifetime(lived, one, until) for one in ZONES.values()},
+            "ltv_billed": {one: _billed_for_each(lived, one) for one in ZONES.values()},
+        }
+        for name, by_currency in expected.items():
+            metric = METRICS[name]
+            told = lived.rows(f"select currency, {metric.expression} from {RELATIONS[metric.relation].path} group by 1")
+            assert dict(told) == pytest.approx(by_currency), name
 
     def test_stages_of_a_day_are_everybody(self, lived):
         sizes = lived.rows("select day, sum(customers) from marts.core.fct_stages_daily group by 1 order by 1 desc")

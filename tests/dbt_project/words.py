@@ -189,13 +189,13 @@ class Words:
                 days[day] = max(days.get(day, 0), _maximum(one["weight_kg"], one["reps"]))
         trained, records, still = 0, 0, 0
         for days in bests.values():
-            trained += len(days)
             for day, best in days.items():
+                trained += bool(best)
                 before = [other for then, other in days.items() if then < day and other]
                 late = [other for then, other in days.items() if timedelta(0) <= day - then < timedelta(42) and other]
                 old = [other for then, other in days.items() if day - then >= timedelta(42) and other]
                 records += bool(before) and best > max(before)
-                still += len(late) >= 4 and bool(old) and max(late) <= max(old)
+                still += bool(best) and len(late) >= 4 and bool(old) and max(late) <= max(old)
         known = [best for days in bests.values() for best in days.values() if best]
         return {"estimated_maximum": mean(known), "personal_records": records, "plateau_rate": still / trained}
 
@@ -217,7 +217,7 @@ class Words:
                     acute, chronic = acute + (load - acute) * 2 / 8, chronic + (load - chronic) * 2 / 29
                 if sum(month):
                     found["acwr"].append((last, mean(week) / mean(month)))
-                if chronic:
+                if sum(month) and chronic:
                     found["acwr_smoothed"].append((last, acute / chronic))
             if len(week) == 7 and stdev(week) > 1e-9:
                 found["monotony"].append((last, mean(week) / stdev(week)))
@@ -351,7 +351,8 @@ class Words:
         for one in self.bookings:
             if one["session_pack_id"] and one["status"] in ("attended", "no_show", "late_cancelled"):
                 used[one["session_pack_id"]].append(self.day(one["starts_at"], one["customer_id"]))
-        bought = [(one["customer_id"], one["purchased_at"]) for one in self.packs]
+        packs = [pack for pack in self.packs if (pack["sessions_refunded"] or 0) < pack["sessions_total"]]
+        bought = [(one["customer_id"], one["purchased_at"]) for one in packs]
         begun: dict[str, Row] = {}
         for one in self.changes:
             if one["kind"] == "started" and one["changed_at"] < begun.get(one["subscription_id"], one)["changed_at"]:
@@ -360,10 +361,11 @@ class Words:
                 begun.setdefault(one["subscription_id"], one)
         bought += [(one["customer_id"], one["changed_at"]) for one in begun.values()]
         known, renewed = 0, 0
-        for pack in self.packs:
+        for pack in packs:
             who = pack["customer_id"]
             ended = self.day(pack["expires_at"], who)
-            if pack["sessions_used"] >= pack["sessions_total"] and used[pack["id"]]:
+            gone = pack["sessions_used"] + (pack["sessions_refunded"] or 0)
+            if gone >= pack["sessions_total"] and used[pack["id"]]:
                 ended = min(ended, max(used[pack["id"]]))
             if ended + timedelta(30) <= self.now.date():
                 known += 1

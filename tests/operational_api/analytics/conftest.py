@@ -226,6 +226,7 @@ def _fill_mart(
     by_name = {
         "customer_id": f"[{told}][1 + i % {len(people)}]", "location_id": f"uuid '{LOCATION}'",
         "coach_id": f"[uuid '{ANNA}', uuid '{BORIS}'][1 + i % 2]",
+        "sessions_refunded": "i % 2", "months_since": "i % 6",
         "reversed_at": "case when i % 5 = 0 then timestamptz '2026-11-02 09:00:00+00' end",
     }  # fmt: skip
     week = f"(7 * (i // {a_week}))::integer"

@@ -9,15 +9,34 @@
         'int_membership_changes': 'customer_id in (select key from {parts})',
     },
 }}) }}
--- The stages a customer went through, one row per stay in a stage.
-with entered as (
+-- The stages a customer went through, one row per stay in a stage. Whoever is heard of only after their first step, of
+-- whom a booking or another system told, was a lead until that step.
+with firsts as (
+    select
+        customer_id,
+        min(changed_at) as changed_at
+    from {{ ref('int_membership_changes') }}
+    where stage is not null
+    group by customer_id
+),
+
+joined as (
+    select
+        customer.customer_id,
+        customer.time_zone,
+        case when firsts.changed_at < customer.joined_at then firsts.changed_at else customer.joined_at end as since
+    from {{ ref('int_customers') }} as customer
+    left join firsts on customer.customer_id = firsts.customer_id
+),
+
+entered as (
     select
         customer_id,
         'lead' as stage,
-        joined_at as since,
-        {{ local_date('joined_at', 'time_zone') }} as since_on,
+        since,
+        {{ local_date('since', 'time_zone') }} as since_on,
         0 as step_order
-    from {{ ref('int_customers') }}
+    from joined
     union all
     select
         customer_id,

@@ -35,8 +35,9 @@
             and ended_on + 30 <= cast({now} at time zone 'UTC' as date)
     ",
 }}) }}
--- A pack ends with its last session or when it runs out. Renewed is who bought again, a pack or a membership, after this
--- one and no later than 30 days past its end; that is known 30 days past the end, for those who bought early too.
+-- A pack ends with its last session, also where what was left was given back, or when it runs out. Renewed is who bought
+-- again, a pack or a membership, after this one and no later than 30 days past its end; that is known 30 days past the
+-- end, for those who bought early too. What was given back whole was bought by nobody.
 with used as (
     select
         session_pack_id,
@@ -62,7 +63,8 @@ ended as (
     select
         *,
         case
-            when sessions_used >= sessions_total and last_used_on < expires_on then last_used_on else expires_on
+            when sessions_used + sessions_refunded >= sessions_total and last_used_on < expires_on then last_used_on
+            else expires_on
         end as ended_on
     from packs
 ),
@@ -73,6 +75,7 @@ bought as (
         purchased_at as bought_at,
         purchased_on as bought_on
     from packs
+    where sessions_refunded < sessions_total
     union all
     select
         customer_id,
@@ -108,6 +111,7 @@ select
     ended.ended_on,
     renewed.renewed_on,
     {{ add_days('ended.ended_on', 30) }} <= {{ today() }} as is_outcome_known,
-    renewed.renewed_on is not null as is_renewed
+    renewed.renewed_on is not null as is_renewed,
+    ended.sessions_refunded
 from ended
 left join renewed on ended.session_pack_id = renewed.session_pack_id

@@ -5,6 +5,8 @@ select
     plan_id,
     cast(sessions_total as integer) as sessions_total,
     cast(sessions_used as integer) as sessions_used,
+    -- Packs of before sessions could be given back had none.
+    cast(coalesce(sessions_refunded, 0) as integer) as sessions_refunded,
     net_minor,
     recognised_minor,
     currency,
