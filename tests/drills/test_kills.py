@@ -1,17 +1,22 @@
-"""The capture killed two hundred times at every step it makes, while people write and tables change their shape."""
+"""The capture killed two hundred times at every step it makes, while people write and tables change their shape.
+
+At least 100,000 changes come through: inserts, updates with long values left alone, moved keys, deletes and truncates.
+"""
 
 import random
 
 import pytest
 
+from contracts import warehouse
 from ingestion.postgres_cdc import capture
+from ingestion.settings import CdcSettings
 from tests.ingestion import kills
 from tests.ingestion.conftest import Captured, captured  # noqa: F401 a fixture
-from tests.ingestion.histories import TABLES, History, Witness, Writer
+from tests.ingestion.histories import KEYS, TABLES, History, Witness, Writer
 from tests.ingestion.test_kill import STEPS, assert_whole_history
 
 pytestmark = pytest.mark.drill
-KILLS, ROUNDS = 200, 8
+KILLS, ROUNDS, CHANGES = 200, 8, 100_000
 SNAPSHOT_STEPS = ("snapshot commit", "snapshot committed")
 
 
@@ -33,4 +38,19 @@ def test_two_hundred_kills(captured: Captured) -> None:  # noqa: F811
         for _ in range(20):  # a new column arrives with its table's next row
             history.transaction()
         capture.run_once(settings)
+        while (came := changes(settings)) < CHANGES * (number + 1) / ROUNDS:
+            for _ in range(100):
+                history.transaction()
+            kills.kill(settings, pick.choice(STEPS))
+            capture.run_once(settings)
+        print(f"round {number + 1}: {came:,} changes")  # noqa: T201
         assert_whole_history(captured, witness)
+
+
+def changes(settings: CdcSettings) -> int:
+    """Of these tables' rows, as many as the lake has."""
+    every = " union all ".join(f"select 1 from raw.training__{table}" for table in KEYS)
+    with warehouse.reading(settings) as lake:
+        found = lake.execute(f"select count(*) from ({every})").fetchone()
+    assert found is not None
+    return int(found[0])
