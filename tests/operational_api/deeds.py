@@ -90,7 +90,7 @@ DEEDS: dict[str, Deed] = {
     "GET /staff/coupons": Deed("finance"),
     "POST /staff/coupons": Deed("finance", form={"code": "DEED20", "percent": "20"}),
     "POST /staff/coupons/{coupon_id}/retirement": Deed("finance", {"coupon_id": "COUPON"}, form={"is_taken": "false"}),
-    "POST /api/commerce/memberships": Deed("newcomer", body=PLAN),
+    "POST /api/commerce/memberships": Deed("buyer", body=PLAN),
     "POST /api/commerce/checkout-sessions": Deed("newcomer", body=PLAN),
     "POST /checkout": Deed("newcomer", form=PLAN),
     "POST /api/commerce/card-pages": Deed("buyer"),

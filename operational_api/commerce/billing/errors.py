@@ -2,7 +2,7 @@
 
 DomainError
 |- NotChangeable NotPausable NotResumable AlreadyOnPlan ChangePending BilledElsewhere NothingToPay           409
-|- PaymentNotTold                                                                                           409
+|- PaymentNotTold NotPaidBefore                                                                             409
 |- NeedsLook NotWaiting ParkedInvoiceDecided ParkedInvoiceChanged CustomerNotParked                         409
 |- CouponExists CouponUsed IntroUsed InvoiceNotCreditable PeriodClosed PayerLoop FeePaid PriceHolds         409
 |- IntervalDiffers PauseTooLong CreditTooLarge CouponNotForThis PriceInThePast PayPeriodInvalid (Invalid)    422
@@ -79,6 +79,10 @@ class NotSettledSo(Invalid):
 
 class IntervalDiffers(Invalid):
     """Between a monthly and a yearly plan the change begins a new period, or waits until the paid one ends."""
+
+
+class NotPaidBefore(DomainError):
+    """Begin it under Plans, where the first payment is made, and the next one after a payment that failed."""
 
 
 class PauseTooLong(Invalid):

@@ -83,7 +83,9 @@ def attachment(name: str, media_type: str, content: bytes) -> Response:
 
 @router.post("/memberships", status_code=201, dependencies=[Allowed("commerce.buy")])
 def create_membership(body: MembershipCreate, customer_id: CurrentAccount, session: DbSession) -> SubscriptionRead:
-    """Begin a membership that we bill; its first invoice is collected from the saved card within a minute."""
+    """Begin a membership that we bill, paid by a card that was paid with before; its first invoice is collected within
+    a minute. Who never paid begins at the checkout."""
+    memberships.demand_payer(session, customer_id)
     memberships.start_membership(
         session, customer_id=customer_id, plan_code=body.plan_code, currency=body.currency, coupon=body.coupon,
         now=datetime.now(UTC),

@@ -4,21 +4,22 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from contracts.telemetry import get_logger
 from operational_api.commerce import lifecycle
 from operational_api.commerce.billing import contract as contracts
+from operational_api.commerce.billing.collectors import StripeCollector
 from operational_api.commerce.billing.contract import Contract, Step
-from operational_api.commerce.billing.errors import NeedsLook, NotChangeable, NotPausable
+from operational_api.commerce.billing.errors import NeedsLook, NotChangeable, NotPaidBefore, NotPausable
 from operational_api.commerce.billing.models import Collection, Coupon
 from operational_api.commerce.billing.periods import day_of
 from operational_api.commerce.billing.service import agreements, coupons, parking
 from operational_api.commerce.billing.service.agreements import OURS
 from operational_api.commerce.billing.service.people import addressee
 from operational_api.commerce.errors import AlreadySubscribed
-from operational_api.commerce.models import Customer, Invoice, Plan, PlanPrice, Subscription
+from operational_api.commerce.models import Customer, Invoice, Payment, Plan, PlanPrice, Subscription
 from operational_api.commerce.providers.port import Billing
 from operational_api.commerce.service import customers, plans, subscriptions
 from operational_api.commerce.service.subscriptions import Membership
@@ -59,6 +60,26 @@ def start_membership(
     step = contracts.start(terms, on=today, trial_days=0 if had_one else sold.plan.trial_days)
     agreements.store(session, customer, row, Contract(lifecycle.INCOMPLETE, terms), step, now=now)
     return row
+
+
+def demand_payer(session: Session, customer_id: UUID) -> None:
+    """Of who pays for them a card is known: they paid with it, and the newest attempt did not fail. Whoever trains on a
+    membership that nobody can be charged for would do so until collecting it is given up.
+
+    Raises:
+        NotPaidBefore: no such card is known.
+    """
+    payer_id = session.scalar(select(func.coalesce(Customer.payer_id, Customer.id)).where(Customer.id == customer_id))
+    theirs = or_(Invoice.payer_id == payer_id, and_(Invoice.payer_id.is_(None), Invoice.customer_id == payer_id))
+    newest = (
+        select(Payment.status)
+        .join(Invoice, Invoice.id == Payment.invoice_id)
+        .where(theirs, Payment.provider == StripeCollector.name)
+        .order_by(Payment.attempted_at.desc(), Payment.id.desc())
+        .limit(1)
+    )
+    if payer_id is None or session.scalar(newest) != "captured":
+        raise NotPaidBefore
 
 
 def pause(session: Session, *, customer_id: UUID, resumes_on: date, now: datetime) -> Membership:

@@ -26,16 +26,54 @@ from operational_api.commerce.billing.service import (
 )
 from operational_api.commerce.billing.service.coupons import Worth
 from operational_api.commerce.errors import AlreadySubscribed
-from operational_api.commerce.models import Customer
+from operational_api.commerce.models import Customer, Subscription
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.providers.stripe import StripeProvider
 from operational_api.commerce.service import refunds
 from operational_api.commerce.settings import StripeSettings
-from tests.factories import make_customer, make_subscription
+from operational_api.identity.models import Account
+from tests.factories import make_account, make_customer, make_subscription
 from tests.operational_api.commerce.billing.conftest import NOON, Desk, Family, Studio
+from tests.operational_api.conftest import SignIn
 
 NO_PROVIDER = StripeProvider(StripeSettings())
 """Nobody is asked: what is billed here is ended here."""
+
+
+class TestBegunByTheApi:
+    def test_is_for_whom_somebody_pays_by_a_card_that_worked(self, studio: Studio, sign_in: SignIn) -> None:
+        """Who never paid would train until collecting it is given up, and so again."""
+        session, code = studio.session, studio.plan("Small", 5000)
+        account = session.get_one(Account, studio.customer_id)
+        boss = make_account(session)
+        session.add(Customer(id=boss.id, currency="EUR"))
+        session.flush()
+        customer = sign_in(account)
+
+        def begin() -> tuple[int, str | None]:
+            answer = customer.post("/api/commerce/memberships", json={"plan_code": code})
+            return answer.status_code, answer.json().get("code")
+
+        def end() -> None:
+            memberships.cancel(
+                session, NO_PROVIDER, customer_id=account.id, reason="moving", at_once=True, now=studio.now
+            )  # fmt: skip
+
+        assert begin() == (409, "commerce.not_paid_before")
+        assert studio.all(Subscription) == []
+        studio.start(code)
+        studio.collect()
+        end()
+        payers.set_payer(session, customer_id=account.id, payer_id=boss.id, actor_id=None, now=studio.now)
+        assert begin()[0] == 409, "the boss never paid"
+        payers.set_payer(session, customer_id=account.id, payer_id=None, actor_id=None, now=studio.now)
+        assert begin()[0] == 201
+        studio.now = datetime.now(UTC) + timedelta(days=1)
+        end()
+        studio.start(code)
+        studio.collect("card_declined", "card_declined")
+        end()
+        assert begin()[0] == 409, "the newest attempt failed"
 
 
 class TestStart:
