@@ -105,6 +105,11 @@ class Subscription(Base):
     next_step_at: Mapped[datetime | None]
     renewal_told_at: Mapped[datetime | None]
 
+    @property
+    def is_at_provider(self) -> bool:
+        """Whether a provider charges for it: neither we do, nor a system that it was brought over from."""
+        return self.billed_by == "provider" and self.stripe_subscription_id is not None
+
 
 class SubscriptionChange(Base):
     """One step in a subscription's life, append-only: what its monthly recurring revenue was and became.

@@ -144,20 +144,20 @@ def _announce_offer(
 
 def waiting(session: Session, slot_id: UUID) -> Sequence[WaitlistEntry]:
     """Who waits for a slot, who is asked first at the head: who goes first by the terms, then who waits longest."""
-    return session.scalars(
-        select(WaitlistEntry)
-        .where(WaitlistEntry.slot_id == slot_id, WaitlistEntry.status == "waiting")
-        .order_by(*turn(WaitlistEntry))
-        .with_for_update(key_share=True)  # who leaves at this moment has left, or is asked
-    ).all()
+    # Who leaves at this moment has left, or is asked.
+    return session.scalars(_in_turn(slot_id).with_for_update(key_share=True)).all()
 
 
 def names_of(session: Session, slot_id: UUID) -> list[str]:
     """Who waits for a slot by name, in the order in which they are asked."""
-    query = select(WaitlistEntry.customer_id).where(WaitlistEntry.slot_id == slot_id, WaitlistEntry.status == "waiting")
-    found = session.scalars(query.order_by(*turn(WaitlistEntry))).all()
-    names = training.client_names(session, set(found))
-    return [names.get(one, "New client") for one in found]
+    found = session.scalars(_in_turn(slot_id)).all()
+    names = training.client_names(session, {one.customer_id for one in found})
+    return [names.get(one.customer_id, "New client") for one in found]
+
+
+def _in_turn(slot_id: UUID) -> Select[tuple[WaitlistEntry]]:
+    waits = WaitlistEntry.slot_id == slot_id, WaitlistEntry.status == "waiting"
+    return select(WaitlistEntry).where(*waits).order_by(*turn(WaitlistEntry))
 
 
 def turn(

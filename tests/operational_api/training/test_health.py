@@ -34,18 +34,6 @@ RED = NO | {"chest_pain": True}
 NOW = datetime.now(UTC)
 
 
-@pytest.fixture
-def mia(session: Session) -> Client:
-    return make_client(session, coach=make_coach(session), time_zone="UTC")
-
-
-@pytest.fixture
-def coach(session: Session, mia: Client, sign_in: SignIn) -> TestClient:
-    from operational_api.identity.models import Account
-
-    return sign_in(session.get_one(Account, mia.coach_id))
-
-
 def types(session: Session) -> list[str]:
     return list(session.scalars(select(OutboxEvent.type).order_by(OutboxEvent.position)))
 

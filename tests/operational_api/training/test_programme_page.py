@@ -16,21 +16,11 @@ from operational_api.training import drafts
 from operational_api.training.models import Client, PlannedExercise, Programme, ProgrammeVersion
 from operational_api.training.service import injuries, programmes, templates
 from operational_api.training.service.plans import Line, PhasePlan, Plan
-from tests.factories import make_client, make_coach, make_exercise
+from tests.factories import make_coach, make_exercise
 from tests.operational_api.conftest import SignIn
 
 NOW = datetime.now(UTC)
 DOUBLE = {"kind": "double", "max_reps": 12, "step_kg": 1.25, "increment_kg": 1.25}
-
-
-@pytest.fixture
-def mia(session: Session) -> Client:
-    return make_client(session, coach=make_coach(session), time_zone="UTC")
-
-
-@pytest.fixture
-def coach(session: Session, mia: Client, sign_in: SignIn) -> TestClient:
-    return sign_in(session.get_one(Account, mia.coach_id))
 
 
 @pytest.fixture

@@ -119,9 +119,9 @@ def load(session: Session, customer_id: UUID, now: datetime) -> tuple[Customer, 
     row = found.subscription
     if found.waits_for is not None:
         raise ChangePending
+    if row.is_at_provider:
+        raise BilledElsewhere
     if row.billed_by != OURS:
-        if row.stripe_subscription_id is not None:
-            raise BilledElsewhere
         take_over(session, row, now)
     advance(session, row.id, now=now)
     found = subscriptions.membership(session, customer_id)

@@ -45,8 +45,7 @@ def leave(session: Session, provider: Billing, *, account_id: UUID, now: datetim
         left = [row for row in _open(session, account_id) if row.customer_id == customer_id]
         _hand_over(session, account_id, customer_id, left, now)
     found = subscriptions.live_membership(session, account_id)
-    is_providers = found is not None and found.subscription.billed_by == "provider"
-    if found is not None and is_providers and found.subscription.stripe_subscription_id is not None:
+    if found is not None and found.subscription.is_at_provider:
         subscriptions.request_cancellation(session, provider, customer_id=account_id, reason=ACCOUNT_CLOSED, now=now)
     elif found is not None:
         memberships.cancel(session, provider, customer_id=account_id, reason=ACCOUNT_CLOSED, at_once=True, now=now)

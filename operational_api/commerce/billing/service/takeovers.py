@@ -58,7 +58,7 @@ def take_over(session: Session, *, customer_id: UUID, now: datetime) -> tuple[st
     """
     agreements.locked(session, customer_id)
     row = subscriptions.membership(session, customer_id).subscription
-    if row.billed_by == agreements.OURS or row.stripe_subscription_id is None:
+    if not row.is_at_provider:
         return None
     if row.status not in (lifecycle.TRIALING, lifecycle.ACTIVE) or row.cancel_at is not None:
         raise NotChangeable
@@ -72,7 +72,7 @@ def take_over(session: Session, *, customer_id: UUID, now: datetime) -> tuple[st
         tax_rate_bp = session.get_one(PlanPrice, row.price_id).tax_rate_bp
         row.covered_tax_minor = prices.included_tax(row.covered_minor, tax_rate_bp)
     session.flush()
-    return row.stripe_subscription_id, paid_until
+    return str(row.stripe_subscription_id), paid_until
 
 
 def _paid_minor(session: Session, row: Subscription) -> int | None:
