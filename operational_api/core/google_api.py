@@ -8,6 +8,7 @@ threads at once (httplib2).
 
 import logging
 from http.client import HTTPException
+from ssl import SSLCertVerificationError
 from typing import Any
 
 from google.auth.credentials import Credentials
@@ -16,13 +17,16 @@ from google.auth.transport import Response
 from google_auth_httplib2 import AuthorizedHttp, Request
 from googleapiclient.discovery import build
 from googleapiclient.errors import Error
-from httplib2 import Http, HttpLib2Error
+from httplib2 import Http, HttpLib2Error, ServerNotFoundError
 
 SECONDS = 15
 FAILURES = (
     Error, GoogleAuthError, HttpLib2Error, HTTPException, OSError,
     ValueError, TypeError, LookupError, AttributeError, RecursionError,  # of reading answers that are not Google's
 )  # fmt: skip
+
+NEVER_LEFT = (GoogleAuthError, ServerNotFoundError, ConnectionRefusedError, SSLCertVerificationError)
+"""Those of them after which nothing can have been taken: there was no token, or no connection to whom we trust."""
 
 # Its DEBUG writes down which person's address is asked, its WARNING what a server that refused has said.
 logging.getLogger("googleapiclient").setLevel(logging.ERROR)

@@ -267,7 +267,8 @@ class OutgoingMessage(Base):
     The table has the name of its first kind. `status`: queued, sent, failed, withheld, or undecided (it may have left,
     and waits for somebody to say what becomes of it); `reason` says why one was withheld or failed, or that one that
     waits is sent a second time. `fallbacks`: channels that may still carry it, in order. `in_doubt_since`: it may have
-    left by a provider that cannot tell two equal requests apart.
+    left, and nobody knows. `topic`: then, by what a provider knows it that puts a copy in the place of the first; null
+    of one that does not. It is the message's own id, or that of the list which it was in as that may have left.
 
     `segments`: as how many texts it was charged, whichever channel carried it in the end; null where none left.
     `cost_thousandths`: what they cost at the price of when they left, in thousandths of a minor unit of
@@ -321,6 +322,7 @@ class OutgoingMessage(Base):
     expires_at: Mapped[datetime | None]
     reason: Mapped[str | None]
     in_doubt_since: Mapped[datetime | None]
+    topic: Mapped[UUID | None]
     provider_message_id: Mapped[str | None]
     delivered_at: Mapped[datetime | None]
     digest_at: Mapped[datetime | None]

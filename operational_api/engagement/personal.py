@@ -63,7 +63,7 @@ PERSONAL = [
             "message_templates": given("owner_id", LISTED),
             "messages": given("customer_id sender_id", LISTED),
             "outgoing_emails": given(
-                "customer_id", LISTED, by_email="recipient", omit="context dedupe_key digest_id last_error"
+                "customer_id", LISTED, by_email="recipient", omit="context dedupe_key digest_id last_error topic"
             ),
             "phones": given("customer_id", LISTED),
             "push_subscriptions": given("customer_id", LISTED, omit="endpoint p256dh auth"),

@@ -1,11 +1,11 @@
 """Sends what is queued, each message once: takes a row, asks whether it may leave, hands it over, writes its end.
 
 A message is handed over while its row is locked and marked in the same transaction, so of many workers one sends it.
-A crash between the provider's yes and our commit leaves it queued. Providers that recognise a copy (a push service by
-its topic) then get it again. Of those that do not (`may_double`) the doubt is written down in a transaction of its own
-before the message is handed over. Whoever tries next looks first where there is somebody to ask (`can_tell`); else
-`outgoing.leaves_again` says what becomes of it. Such a message is claimed before: two workers that both wrote the doubt
-down could neither of them take it back.
+A crash between the provider's yes and our commit leaves it queued: that it may have left is written down before it is
+handed over, in a transaction of its own. Providers that put a copy in the place of the first (`replaces`, as a push
+service by its topic) then get it again, under the same topic. Of others whoever tries next looks first where there is
+somebody to ask (`can_tell`); else `outgoing.leaves_again` says what becomes of it. A message is claimed before: two
+workers that both wrote the doubt down could neither of them take it back.
 
 A provider that is down costs no message a try; those that have another channel take it after a while.
 """
@@ -96,29 +96,24 @@ class Dispatcher:
 
     def _send_next(self, channel: Channel, sender: Sender, way: Gateway) -> bool:
         outage: Unavailable | None = None
-        may_double = way.may_double
         with self._sessions.begin() as session:
-            mark = self._claim(session, channel, way) if may_double else None
-            if may_double and mark is None:
+            mark = self._claim(session, channel, way)
+            if mark is None:
                 return False
-            row = session.scalar(self._next(channel, mark))
+            row = session.scalar(_due(channel, clock.now()).where(OutgoingMessage.id == mark.row_id).with_for_update())
             if row is None:
-                return may_double  # it ended meanwhile, and there may be more
+                return True  # it ended meanwhile, and there may be more
             now = clock.now()
             decision = outgoing.weigh(session, row, now)
             if not isinstance(decision, Send):
                 _take_back(row, mark)
                 outgoing.hold(session, row, decision, now)
                 return True
-            if mark is None:
-                outgoing.leave_out(session, row, now)
-            row.attempts += 0 if may_double else 1
             try:
                 with trace():
                     goes_on = self._hand_over(session, row, sender, mark)
             except Unavailable as error:
                 outage = error
-                row.attempts -= 0 if may_double else 1
                 _take_back(row, mark)
         if outage is not None:
             raise outage
@@ -126,24 +121,25 @@ class Dispatcher:
             failpoints.hit("email.after_commit")
         return goes_on
 
-    def _hand_over(self, session: Session, row: OutgoingMessage, sender: Sender, mark: "_Mark | None") -> bool:
+    def _hand_over(self, session: Session, row: OutgoingMessage, sender: Sender, mark: "_Mark") -> bool:
         """Returns whether to go on with this connection."""
-        is_handed_over = mark is not None and not mark.is_new
+        is_handed_over = not mark.is_new
         try:
             message = outgoing.ready(session, row, self._settings, clock.now())
-            if mark is not None and mark.is_new:
+            if mark.is_new:
                 message = replace(message, doubtful_since=None)
-            is_handed_over = mark is not None
+            is_handed_over = True
             receipt = sender.send(message)
         except Unavailable:
             raise
         except Refused as refusal:
             log.warning("email_failed", email_id=str(row.id), channel=row.channel, error=str(refusal))
-            outgoing.note_refused(session, row, refusal, clock.now())
+            outgoing.note_refused(session, row, refusal, is_undecided=mark.stays, now=clock.now())
             return True
         except Exception as error:  # also one that cannot be rendered: it does not hold up those behind it
             log.exception("email_failed", email_id=str(row.id), channel=row.channel, template=row.template)
-            is_undecided = isinstance(error, Undecided) or (is_handed_over and not isinstance(error, NotSent))
+            is_unknown = is_handed_over and not isinstance(error, NotSent)
+            is_undecided = mark.stays or is_unknown or isinstance(error, Undecided)
             outgoing.note_failure(session, row, error, is_undecided=is_undecided, now=clock.now())
             return not _has_lost_the_line(error)
         failpoints.hit("email.before_commit")
@@ -176,38 +172,36 @@ class Dispatcher:
             if row is None:
                 return None
             is_new = row.in_doubt_since is None
-            is_second = not is_new and not way.can_tell
+            is_second = not is_new and not way.can_tell and not way.replaces
             if is_second and not outgoing.leaves_again(row, told_within=way.tells_within, now=clock.now()):
                 return None
-            if is_new:  # for good, too: of what may have left nobody could tell afterwards what was in it
+            if is_new or way.replaces:
+                # For good, too: of what may have left nobody could tell afterwards what was in it.
                 outgoing.leave_out(session, row, clock.now())
             row.in_doubt_since = row.in_doubt_since or clock.now()
+            row.topic = row.topic or (row.id if way.replaces else None)
             row.attempts += 1
-            return _Mark(row.id, is_new, is_second)
-
-    def _next(self, channel: Channel, mark: "_Mark | None") -> Select[tuple[OutgoingMessage]]:
-        found = _due(channel, clock.now())
-        if mark is None:
-            return found.with_for_update(skip_locked=True)
-        return found.where(OutgoingMessage.id == mark.row_id).with_for_update()
+            return _Mark(row.id, is_new, is_second, stays=way.replaces and not is_new)
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
     """The doubt that a worker wrote down of what it has claimed; `is_new`: nobody had handed it over before.
-    `is_second`: it leaves again although nobody knows whether it had left."""
+    `is_second`: it leaves again although nobody knows whether it had left. `stays`: it may have left before, whatever
+    is said to this try."""
 
     row_id: UUID
     is_new: bool
     is_second: bool
+    stays: bool
 
 
-def _take_back(row: OutgoingMessage, mark: _Mark | None) -> None:
+def _take_back(row: OutgoingMessage, mark: _Mark) -> None:
     """Nothing was handed over after all: this try does not count."""
-    if mark is not None:
-        row.attempts -= 1
-        row.in_doubt_since = None if mark.is_new else row.in_doubt_since
-        row.reason = None if mark.is_second else row.reason
+    row.attempts -= 1
+    if mark.is_new:
+        outgoing.clear_doubt(row)
+    row.reason = None if mark.is_second else row.reason
 
 
 def _has_lost_the_line(error: Exception) -> bool:

@@ -115,7 +115,7 @@ class SmtpGateway:
     """A mail server."""
 
     settings: ChannelSettings
-    may_double: bool = True
+    replaces: bool = False
     can_tell: bool = False
     tells_within: timedelta = timedelta()
 
@@ -200,7 +200,7 @@ class SendGridGateway:
     """SendGrid's API, version 3."""
 
     settings: ChannelSettings
-    may_double: bool = True
+    replaces: bool = False
     can_tell: bool = False
 
     @property

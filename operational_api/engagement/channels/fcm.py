@@ -11,7 +11,8 @@ from google.oauth2.service_account import Credentials
 from googleapiclient.errors import HttpError
 
 from operational_api.core import google_api
-from operational_api.engagement.channels.port import TryAgain
+from operational_api.engagement.channels.port import TryAgain, Undecided
+from operational_api.engagement.channels.wire import may_have_taken
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 
@@ -55,16 +56,21 @@ class Fcm:
             message: As FCM's reference has it.
 
         Raises:
-            Unregistered, TryAgain.
+            Unregistered, TryAgain, Undecided.
         """
         try:
             if not self._credentials.valid:
                 self._credentials.refresh(self._asked)  # type: ignore[no-untyped-call]
+        except google_api.FAILURES as error:
+            raise TryAgain(f"FCM: {type(error).__name__}: {error}") from error
+        try:
             project = f"projects/{self.account['project_id']}"
             self._messages.send(parent=project, body={"message": message}).execute()
         except HttpError as error:
             if error.status_code == 404 and b"UNREGISTERED" in error.content:  # another is about us: a wrong project
                 raise Unregistered from error
-            raise TryAgain(f"FCM answered {error.status_code}") from error
+            kind = Undecided if may_have_taken(error.status_code) else TryAgain
+            raise kind(f"FCM answered {error.status_code}") from error
         except google_api.FAILURES as error:
-            raise TryAgain(f"FCM: {type(error).__name__}: {error}") from error
+            kind = TryAgain if isinstance(error, google_api.NEVER_LEFT) else Undecided
+            raise kind(f"FCM: {type(error).__name__}: {error}") from error

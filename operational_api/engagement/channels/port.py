@@ -33,6 +33,7 @@ class Ready:
 
     Args:
         id: Stable over tries: by it a receiver knows a copy for a copy.
+        topic: Instead of the id, by what a provider that `replaces` knows it.
         path: Where in Plyo it leads.
         doubtful_since: It may have left since then; who cannot tell copies apart looks first.
         of_others: Where it is doubtful, what the provider calls messages to the same address that are others of ours.
@@ -53,6 +54,7 @@ class Ready:
     of_others: frozenset[str] = frozenset()
     is_window_open: bool = False
     devices: Sequence[Device] = ()
+    topic: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +77,7 @@ class Receipt:
 
 
 class NotSent(Exception):
-    """A message has not left, as far as we know."""
-
-
-class Unavailable(NotSent):
-    """The provider cannot be reached, or takes nothing from us now. No message was taken, none is nearer to failing."""
-
-
-class TryAgain(NotSent):
-    """Not now, this one.
+    """A message has not left, as far as we know.
 
     Args:
         gone: Devices to forget.
@@ -92,6 +86,14 @@ class TryAgain(NotSent):
     def __init__(self, detail: str = "", *, gone: Sequence[UUID] = ()) -> None:
         super().__init__(detail)
         self.gone = gone
+
+
+class Unavailable(NotSent):
+    """The provider cannot be reached, or takes nothing from us now. No message was taken, none is nearer to failing."""
+
+
+class TryAgain(NotSent):
+    """Not now, this one."""
 
 
 class Undecided(NotSent):
@@ -108,8 +110,8 @@ class Refused(NotSent):
     """
 
     def __init__(self, reason: str, detail: str = "", *, dead: Dead | None = None, gone: Sequence[UUID] = ()) -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason, self.dead, self.gone = reason, dead, gone
+        super().__init__(f"{reason}: {detail}" if detail else reason, gone=gone)
+        self.reason, self.dead = reason, dead
 
 
 class Sender(Protocol):
@@ -126,13 +128,14 @@ class Gateway(Protocol):
     """A provider of one channel.
 
     Attributes:
-        may_double: Neither it nor who reads can tell a second request for a message from a second message.
+        replaces: A copy takes the place of the first, by its topic, with who reads too: what is in doubt is handed over
+            again.
         can_tell: Its sender finds out whether a message that is in doubt had left, before it sends it.
         tells_within: How soon it usually tells us of itself what became of a message; zero: it does not.
     """
 
     @property
-    def may_double(self) -> bool: ...
+    def replaces(self) -> bool: ...
 
     @property
     def can_tell(self) -> bool: ...

@@ -1,7 +1,8 @@
 """Push: to browsers (RFC 8030, sealed by RFC 8291, signed by VAPID) and to phones' apps by `fcm`.
 
-One message goes to all devices of a person and counts as sent when one of them took it. Its id is the topic (the tag,
-the collapse key): a copy that arrives again takes the place of the first and does not ring twice.
+One message goes to all devices of a person and counts as sent when one of them took it. Its topic (the tag, the
+collapse key) is its id, or that of the list it was in before: a copy that arrives again takes the place of the first,
+and does not ring twice.
 """
 
 import json
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import requests
 from pywebpush import WebPushException, webpush
 
-from operational_api.engagement.channels.port import Device, Ready, Receipt, Refused, Sender, TryAgain, Unavailable
+from operational_api.engagement.channels.port import Device, Ready, Receipt, Refused, Sender, TryAgain, Undecided
+from operational_api.engagement.channels.wire import may_have_taken, never_left
 from operational_api.engagement.settings import ChannelSettings
 
 if TYPE_CHECKING:
@@ -29,13 +31,18 @@ class Gone(Exception):
     """The device wants no more pushes, or is no more."""
 
 
+def topic_of(message: Ready) -> str:
+    """By what a copy is known, in 32 characters: what a push service takes (RFC 8030)."""
+    return (message.topic or message.id).hex
+
+
 def payload_of(message: Ready) -> dict[str, str]:
     """What the service worker and the app are told."""
     return {
         "title": message.rendered.subject,
         "body": message.rendered.short,
         "url": message.path,
-        "tag": message.id.hex,
+        "tag": topic_of(message),
         "lang": message.language,
     }
 
@@ -65,7 +72,7 @@ class PushGateway:
     """Web push and FCM together."""
 
     settings: ChannelSettings
-    may_double: bool = False
+    replaces: bool = True
     can_tell: bool = False
     tells_within: timedelta = timedelta()
     _fcm: "Fcm | None" = field(default=None, init=False)
@@ -101,13 +108,14 @@ class PushGateway:
                 taken += 1
             except Gone:
                 gone.append(device.id)
-            except (TryAgain, Unavailable) as error:
+            except (TryAgain, Undecided) as error:
                 problems.append(error)
         if taken:
             return Receipt(gone=gone)
         if not problems:
             raise Refused("no_device", gone=gone)
-        raise TryAgain("; ".join(str(one) for one in problems), gone=gone)
+        kind = Undecided if any(isinstance(one, Undecided) for one in problems) else TryAgain
+        raise kind("; ".join(str(one) for one in problems), gone=gone)
 
     def _to(self, device: Device, message: Ready) -> None:
         if device.kind == "web":
@@ -136,12 +144,14 @@ class PushGateway:
                 vapid_claims={"sub": self.settings.vapid_subject},
                 ttl=TTL_SECONDS,
                 timeout=15,
-                headers={"Topic": message.id.hex, "Urgency": "normal"},
+                headers={"Topic": topic_of(message), "Urgency": "normal"},
             )
         except WebPushException as error:
             status = error.response.status_code if error.response is not None else 0
             if status in (404, 410):
                 raise Gone from error
-            raise TryAgain(f"push service answered {status}") from error
+            kind = Undecided if may_have_taken(status) else TryAgain
+            raise kind(f"push service answered {status}") from error
         except requests.RequestException as error:
-            raise TryAgain(f"{type(error).__name__}: {error}") from error
+            kind = TryAgain if never_left(error) else Undecided
+            raise kind(f"{type(error).__name__}: {error}") from error

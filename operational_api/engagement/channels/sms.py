@@ -43,7 +43,7 @@ class TwilioGateway(ABC):
     """Twilio for one channel: a subclass says what is asked of it for a message."""
 
     settings: ChannelSettings
-    may_double: bool = True
+    replaces: bool = False
     can_tell: bool = True
     tells_within: timedelta = timedelta()
     channel: ClassVar[Channel]

@@ -1,13 +1,19 @@
-"""What `requests` tells of a wire that broke, for the providers' libraries that speak over it.
+"""Whether anything can have been taken: the one question that providers' libraries leave open, of a wire that broke and
+of an answer that is none.
 
-Here is the one question that they leave open: whether anything can have been taken. What follows from it is each
-channel's.
+What follows from it is each channel's.
 """
 
 import ssl
 
 import requests
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, SSLError
+
+
+def may_have_taken(status: int) -> bool:
+    """Whether an answer of this status leaves open what became of a request: a server that failed may have done so
+    behind it. One that is not to be had now (503) took nothing."""
+    return status >= 500 and status != 503
 
 
 def never_left(error: requests.RequestException) -> bool:

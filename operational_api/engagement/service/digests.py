@@ -132,10 +132,11 @@ def carried_by(session: Session, row: OutgoingMessage, *, locked: bool = False) 
 def hand_on(session: Session, row: OutgoingMessage) -> None:
     """What this message carried is carried by the first of it: the message itself leaves no more.
 
-    Where it may have left, so may they: somebody says of each what becomes of it.
+    Where it may have left, so may they. Where a copy takes the place of the first, by its topic, they leave again under
+    the same; else somebody says of each what becomes of it.
     """
     heirs = carried_by(session, row, locked=True)
-    if row.in_doubt_since is not None:
+    if row.in_doubt_since is not None and row.topic is None:
         for heir in heirs:
             heir.status, heir.in_doubt_since, heir.digest_id = "undecided", row.in_doubt_since, heir.id
             heir.channel, heir.recipient, heir.fallbacks = row.channel, row.recipient, row.fallbacks
@@ -146,6 +147,7 @@ def hand_on(session: Session, row: OutgoingMessage) -> None:
         heir.digest_id = heirs[0].id
     for heir in heirs[:1]:
         heir.channel, heir.fallbacks, heir.next_attempt_at = row.channel, row.fallbacks, row.next_attempt_at
+        heir.in_doubt_since, heir.topic = row.in_doubt_since, row.topic
     session.flush()
 
 

@@ -17,7 +17,7 @@ from operational_api.core import audit
 from operational_api.core.outbox import publish
 from operational_api.core.retries import RetryPolicy, told
 from operational_api.engagement import links
-from operational_api.engagement.channels.port import Device, Ready, Receipt, Refused, TryAgain
+from operational_api.engagement.channels.port import Device, NotSent, Ready, Receipt, Refused
 from operational_api.engagement.channels.rendering import render
 from operational_api.engagement.errors import MessageNotUndecided
 from operational_api.engagement.models import InboxMessage, Message, OutgoingMessage, Phone
@@ -238,7 +238,8 @@ def settle(session: Session, row_id: UUID, *, sends_again: bool, actor_id: UUID,
     if row is None:
         raise MessageNotUndecided
     if sends_again:
-        row.status, row.reason, row.in_doubt_since = "queued", None, None
+        row.status, row.reason = "queued", None
+        clear_doubt(row)
         row.attempts, row.next_attempt_at = 0, now
     else:
         _end(session, row, "failed", "undecided", now)
@@ -307,6 +308,7 @@ def ready(session: Session, row: OutgoingMessage, settings: ChannelSettings, now
             and addresses.is_window_open(session, row.customer_id, now)
         ),
         devices=devices,
+        topic=row.topic,
     )  # fmt: skip
 
 
@@ -324,7 +326,7 @@ def _others_to(session: Session, row: OutgoingMessage) -> frozenset[str]:
 def note_taken(session: Session, row: OutgoingMessage, receipt: Receipt, now: datetime) -> None:
     """The provider has it, and what it carries with it."""
     others = digests.carried_by(session, row)
-    row.provider_message_id, row.in_doubt_since = receipt.provider_message_id, None
+    row.provider_message_id, row.in_doubt_since, row.topic = receipt.provider_message_id, None, None
     if receipt.segments is not None:
         sms_costs.charge(row, receipt.segments, receipt.price)
     addresses.forget_devices(session, receipt.gone)
@@ -343,13 +345,21 @@ def note_taken(session: Session, row: OutgoingMessage, receipt: Receipt, now: da
             )  # fmt: skip
 
 
-def note_refused(session: Session, row: OutgoingMessage, refusal: Refused, now: datetime) -> None:
-    """The provider never takes it: a dead address is remembered, and another channel may carry the message."""
-    row.last_error, row.in_doubt_since = told(refusal), None
+def note_refused(
+    session: Session, row: OutgoingMessage, refusal: Refused, *, is_undecided: bool, now: datetime
+) -> None:
+    """The provider never takes it: a dead address is remembered, and another channel may carry the message.
+
+    Args:
+        is_undecided: An earlier try may have arrived.
+    """
+    row.last_error = told(refusal)
     addresses.forget_devices(session, refusal.gone)
     if refusal.dead:
         addresses.suppress(session, channel=row.channel, address=row.recipient, reason=refusal.dead, now=now)
-    if not move_on(row, now):
+    if not is_undecided:
+        clear_doubt(row)
+    if is_undecided or not move_on(row, now):
         _end(session, row, "failed", refusal.reason, now)
 
 
@@ -358,11 +368,11 @@ def note_failure(
 ) -> None:
     """It did not leave, or nobody knows; the next try is due later. What may have left takes no other channel."""
     row.last_error = told(error)
-    if isinstance(error, TryAgain):
+    if isinstance(error, NotSent):
         addresses.forget_devices(session, error.gone)
     row.next_attempt_at = now + RETRY.delay(row.attempts)
     if not is_undecided:
-        row.in_doubt_since = None
+        clear_doubt(row)
         if row.attempts >= FALL_BACK_AT and move_on(row, now):
             return
     if RETRY.is_last(row.attempts):
@@ -383,6 +393,11 @@ def note_undelivered(session: Session, row: OutgoingMessage, reason: str, now: d
     for one in (row, *digests.carried_by(session, row)):
         one.status, one.sent_at, one.delivered_at = "queued", None, None
         one.last_error = reason
+
+
+def clear_doubt(row: OutgoingMessage) -> None:
+    """It is known that it has not left."""
+    row.in_doubt_since, row.topic = None, None
 
 
 def move_on(row: OutgoingMessage, now: datetime) -> bool:
@@ -416,7 +431,8 @@ def move_all_on(session: Session, channel: Channel, *, waiting_since: datetime, 
 
 
 def end_without_channel(session: Session, channel: Channel, now: datetime) -> int:
-    """Nobody carries this channel here: what is due takes another, or is not sent. Returns how many."""
+    """Nobody carries this channel here: what is due takes another, unless it may have left, or is not sent. Returns how
+    many."""
     rows = session.scalars(
         select(OutgoingMessage)
         .where(
@@ -426,7 +442,7 @@ def end_without_channel(session: Session, channel: Channel, now: datetime) -> in
         .with_for_update(skip_locked=True)
     ).all()  # fmt: skip
     for row in rows:
-        if not move_on(row, now):
+        if row.in_doubt_since is not None or not move_on(row, now):
             _end(session, row, "withheld", "no_such_channel", now)
     return len(rows)
 

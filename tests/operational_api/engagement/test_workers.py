@@ -70,8 +70,8 @@ class Deadly:
     gateway: Gateway
 
     @property
-    def may_double(self) -> bool:
-        return self.gateway.may_double
+    def replaces(self) -> bool:
+        return self.gateway.replaces
 
     @property
     def can_tell(self) -> bool:
