@@ -243,6 +243,19 @@ class TestFallback:
         sends.send_due("email")
         assert (only(session).status, len(post.mails)) == ("sent", 1)
 
+    def test_what_may_have_left_by_a_channel_that_is_gone_takes_no_other(
+        self, session: Session, mia: Contact, post: Post, channel_settings: ChannelSettings
+    ) -> None:
+        queue(session, mia, "whatsapp", "email")
+        only(session).in_doubt_since = NOW
+        session.flush()
+        sends = dispatcher(
+            session, ChannelSettings(session_secret=channel_settings.session_secret, smtp_port=post.port)
+        )
+        sends.send_due("whatsapp")
+        sends.send_due("email")
+        assert (only(session).status, only(session).reason, post.mails) == ("withheld", "no_such_channel", [])
+
     def test_a_stopped_number_is_remembered(
         self, session: Session, mia: Contact, cloud: Cloud, channel_settings: ChannelSettings
     ) -> None:
@@ -252,6 +265,95 @@ class TestFallback:
         dispatcher(session, channel_settings).send_due("sms")
         assert (only(session).status, only(session).reason) == ("failed", "stopped")
         assert session.get_one(Suppression, ("sms", NUMBER)).reason == "stop"
+
+
+class TestPushes:
+    """A push service knows a copy by its topic, and nothing of our other channels."""
+
+    @pytest.fixture
+    def phone(self, session: Session, mia: Contact, cloud: Cloud) -> PushSubscription:
+        allow(session, mia, "transactional", "push")
+        browser = Browser()
+        found = PushSubscription(
+            customer_id=mia.account_id, kind="web", endpoint=f"{cloud.url}/push/1", p256dh=browser.p256dh,
+            auth=browser.auth, created_at=NOW,
+        )  # fmt: skip
+        session.add(found)
+        session.flush()
+        return found
+
+    def tried(self, session: Session, sends: Dispatcher, *, times: int) -> OutgoingMessage:
+        for _ in range(times):
+            sends.send_due("push")
+            only(session).next_attempt_at = NOW
+            session.flush()
+        sends.send_due("email")
+        return only(session)
+
+    def test_one_that_was_not_taken_goes_by_mail(
+        self, session: Session, mia: Contact, phone: PushSubscription, post: Post, cloud: Cloud,
+        channel_settings: ChannelSettings,
+    ) -> None:  # fmt: skip
+        queue(session, mia, "push", "email")
+        cloud.mishap = "busy"
+        row = self.tried(session, dispatcher(session, channel_settings), times=3)
+        assert (row.status, row.in_doubt_since, row.topic) == ("sent", None, None)
+        assert (len(post.mails), cloud.pushes) == (1, [])
+
+    @pytest.mark.parametrize("mishaps", [("silent",) * 4, ("silent", "busy", "busy", "busy")])
+    def test_one_that_may_have_arrived_is_pushed_again_in_its_place_and_not_mailed(
+        self, session: Session, mia: Contact, phone: PushSubscription, post: Post, cloud: Cloud,
+        channel_settings: ChannelSettings, mishaps: tuple[str, ...],
+    ) -> None:  # fmt: skip
+        queue(session, mia, "push", "email")
+        sends = dispatcher(session, channel_settings)
+        for mishap in mishaps:
+            cloud.mishap = mishap
+            row = self.tried(session, sends, times=1)
+            assert (row.channel, row.status, row.in_doubt_since is not None) == ("push", "queued", True)
+        cloud.mishap = ""
+        sends.send_due("push")
+        row = only(session)
+        assert (row.status, row.in_doubt_since, row.topic, post.mails) == ("sent", None, None, [])
+        assert {headers["topic"] for _, headers, _ in cloud.pushes} == {row.id.hex}
+
+    def test_one_that_may_have_arrived_is_not_mailed_though_the_phone_is_gone(
+        self, session: Session, mia: Contact, phone: PushSubscription, post: Post, cloud: Cloud,
+        channel_settings: ChannelSettings,
+    ) -> None:  # fmt: skip
+        queue(session, mia, "push", "email")
+        sends = dispatcher(session, channel_settings)
+        cloud.mishap = "silent"
+        self.tried(session, sends, times=1)
+        cloud.mishap = "refuse"
+        sends.send_due("push")
+        sends.send_due("email")
+        assert (only(session).status, only(session).reason) == ("failed", "no_device")
+        assert (session.scalars(select(PushSubscription)).all(), post.mails) == ([], [])
+
+    def test_a_list_without_its_first_takes_the_place_of_the_list(
+        self, session: Session, mia: Contact, phone: PushSubscription, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        allow(session, mia, "coaching", "push")
+        for key in "abc":
+            queue(session, mia, "push", key=key, purpose="coaching")
+        rows = session.scalars(select(OutgoingMessage).order_by(OutgoingMessage.created_at, OutgoingMessage.id)).all()
+        for row in rows:
+            row.digest_at, row.digest_id = NOW, rows[0].id
+        session.flush()
+        sends = dispatcher(session, channel_settings)
+        cloud.mishap = "silent"
+        sends.send_due("push")
+        session.expire_all()
+        assert [row.topic for row in rows] == [rows[0].id, None, None]
+        call_off(session, rows[0].dedupe_key, reason="called_off")
+        assert [row.topic for row in rows[1:]] == [rows[0].id, None]
+        cloud.mishap, rows[1].next_attempt_at = "", NOW
+        session.flush()
+        sends.send_due("push")
+        session.expire_all()
+        assert [row.status for row in rows] == ["withheld", "sent", "sent"]
+        assert [headers["topic"] for _, headers, _ in cloud.pushes] == [rows[0].id.hex] * 2
 
 
 class TestUndelivered:
