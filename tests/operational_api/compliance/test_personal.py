@@ -17,7 +17,7 @@ THINGS = frozenset(
         "id", "attachment_id", "attempt_id", "automation_run_id", "batch_id", "booking_id", "class_id", "digest_id",
         "event_id", "export_id", "family_id", "fee_booking_id", "holder_id", "location_id", "login_session_id",
         "message_id", "origin_id", "payment_id", "plan_id", "sale_id", "series_id", "session_id", "session_pack_id",
-        "slot_id", "source_id", "template_id",
+        "slot_id", "source_id", "template_id", "topic",
     )
 )  # fmt: skip
 """Ids without a foreign key that name no person."""
