@@ -142,6 +142,16 @@ class AnnouncementMade(Event):
     recipients: int
 
 
+class AnnouncementCancelled(Event):
+    """Of those an announcement was for, `called_off` are not told any more: word to them had not left."""
+
+    type: ClassVar[str] = "engagement.announcement_cancelled"
+    aggregate: ClassVar[str] = "announcement_id"
+    announcement_id: UUID
+    cancelled_by: UUID
+    called_off: int
+
+
 class LifecycleStageChanged(Event):
     """A person entered a stage: lead, trial, active, paused, at_risk, churned or won_back. `before` may be None."""
 

@@ -147,6 +147,10 @@ class ScheduledNotFound(NotFound):
     """There is no such later message, or it has left already."""
 
 
+class AnnouncementNotFound(NotFound):
+    """There is no such announcement."""
+
+
 class TemplateNotFound(NotFound):
     """There is no such template, or it is not yours."""
 

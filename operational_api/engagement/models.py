@@ -161,7 +161,10 @@ class AttachmentFile(Claimable, Base):
 
 
 class Announcement(Base):
-    """News of the business to a segment of customers, as it was sent out."""
+    """News of the business to a segment of customers, as it was sent out.
+
+    `cancelled_at`: somebody took back what had not left, first then; `called_off`: to so many.
+    """
 
     __tablename__ = "announcements"
     __table_args__ = (SCHEMA,)
@@ -172,6 +175,8 @@ class Announcement(Base):
     body: Mapped[str]
     recipients: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[RequiredTime]
+    cancelled_at: Mapped[datetime | None]
+    called_off: Mapped[int] = mapped_column(Integer, server_default="0")
 
 
 class ContactPreference(Base):

@@ -22,7 +22,7 @@ from operational_api.core.routing import ContextRouter
 from operational_api.core.viewer import show_all
 from operational_api.engagement import filing
 from operational_api.engagement.errors import AttachmentNotFound, EmptyMergeField, ScheduledNotFound
-from operational_api.engagement.models import Announcement, MessageTemplate, ScheduledMessage
+from operational_api.engagement.models import MessageTemplate, ScheduledMessage
 from operational_api.engagement.schemas import (
     AnnouncementCreate,
     AnnouncementRead,
@@ -273,7 +273,7 @@ def sealer_of(request: Request) -> Sealer | None:
 @api.get("/announcements", dependencies=[Allowed("engagement.announce")])
 def list_announcements(session: DbSession) -> Page[AnnouncementRead]:
     """The newest announcements."""
-    return Page(items=[AnnouncementRead.model_validate(one) for one in announcements.recent(session)])
+    return Page(items=[AnnouncementRead.of(one) for one in announcements.recent(session)])
 
 
 @api.get("/announcement-audiences", dependencies=[Allowed("engagement.announce")])
@@ -290,13 +290,19 @@ def read_sms_costs(session: DbSession) -> SmsCostsRead:
 
 @api.post(
     "/announcements",
-    response_model=AnnouncementRead,
     status_code=201,
     dependencies=[Allowed("engagement.announce")],
 )
-def create_announcement(body: AnnouncementCreate, author_id: CurrentAccount, session: DbSession) -> Announcement:
+def create_announcement(body: AnnouncementCreate, author_id: CurrentAccount, session: DbSession) -> AnnouncementRead:
     """News to a segment of customers, by what each of them allows."""
-    return announcements.announce(session, author_id=author_id, **body.model_dump(), now=_now())
+    row = announcements.announce(session, author_id=author_id, **body.model_dump(), now=_now())
+    return AnnouncementRead.of(announcements.Announced(row, row.recipients))
+
+
+@api.post("/announcements/{announcement_id}/cancellation", dependencies=[Allowed("engagement.announce")])
+def cancel_announcement(announcement_id: UUID, cancelled_by: CurrentAccount, session: DbSession) -> AnnouncementRead:
+    """Take back what has not left; in the app, what nobody has read."""
+    return AnnouncementRead.of(announcements.cancel(session, announcement_id, cancelled_by=cancelled_by, now=_now()))
 
 
 @api.post("/devices/browsers", status_code=201, dependencies=[Allowed("engagement.set_preferences")])

@@ -343,6 +343,15 @@ def announce(
     return redirect(request, "/staff/announcements", flash=f"On its way to {row.recipients} people who allow it.")
 
 
+@router.post("/staff/announcements/{announcement_id}/cancellation", dependencies=[Allowed("engagement.announce")])
+def cancel_announcement(
+    request: Request, announcement_id: UUID, cancelled_by: CurrentAccount, session: DbSession
+) -> Response:
+    """Take back what has not left."""
+    found = announcements.cancel(session, announcement_id, cancelled_by=cancelled_by, now=datetime.now(UTC))
+    return redirect(request, "/staff/announcements", flash=f"Taken back before it left: {found.row.called_off}.")
+
+
 def _time(value: str) -> time | None:
     try:
         return time.fromisoformat(value) if value else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field, NaiveDatetime
@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, Base64Bytes, BaseModel, Conf
 from operational_api.core.wall_time import WallTime
 from operational_api.engagement.models import ContactPreference, Message
 from operational_api.engagement.sending import DIGESTED, MORNING, Digested, Pace, Purpose, Rhythm
+from operational_api.engagement.service.announcements import Announced
 from operational_api.engagement.service.contacts import Contact
 from operational_api.engagement.service.scheduled import MOST_FILES
 from operational_api.engagement.service.threads import Thread
@@ -322,6 +323,17 @@ class AnnouncementRead(BaseModel):
     body: str
     recipients: int
     created_at: datetime
+    waiting: int
+    """Letters that have not left yet."""
+    cancelled_at: datetime | None
+    called_off: int
+    """Letters that were taken back before they left."""
+
+    @classmethod
+    def of(cls, found: Announced) -> Self:
+        """As the service has it."""
+        names = cls.model_fields.keys() - {"waiting"}
+        return cls(waiting=found.waiting, **{name: getattr(found.row, name) for name in names})
 
 
 class AudienceRead(BaseModel):

@@ -57,6 +57,7 @@ BROWSER = {
 }
 NEWS = {"segment": "everybody", "subject": "Closed on Friday", "body": "See you on Saturday."}
 DOUBT = {"message_id": "IN_DOUBT"}
+ANNOUNCED = {"announcement_id": "ANNOUNCED"}
 HEALTH = dict.fromkeys(SCREENING["answers"], "no")
 
 DEEDS: dict[str, Deed] = {
@@ -286,7 +287,9 @@ DEEDS: dict[str, Deed] = {
     "POST /api/engagement/leads": Deed("guest", body={"name": "Nora", "email": "nora@plyo.test"}),
     "POST /api/engagement/templates": Deed("coach", body={"name": "Well done", "body": "Well done!"}),
     "POST /api/engagement/announcements": Deed("admin", body=NEWS),
+    "POST /api/engagement/announcements/{announcement_id}/cancellation": Deed("admin", ANNOUNCED),
     "POST /staff/announcements": Deed("admin", form=NEWS),
+    "POST /staff/announcements/{announcement_id}/cancellation": Deed("admin", ANNOUNCED, form={}),
     "PUT /api/engagement/inbox/{message_id}": Deed("customer", {"message_id": "TOLD"}, body={"is_read": True}),
     "POST /inbox/{message_id}": Deed("customer", {"message_id": "TOLD"}, form={"what": "archive"}),
     "POST /inbox/do-not-disturb": Deed("trainee", form={"days": "3"}),

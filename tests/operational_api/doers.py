@@ -27,7 +27,7 @@ from operational_api.commerce.service import approvals, findings
 from operational_api.core.principal import Principal
 from operational_api.engagement import links
 from operational_api.engagement.models import OutgoingMessage, PushSubscription
-from operational_api.engagement.service import addresses
+from operational_api.engagement.service import addresses, announcements
 from operational_api.engagement.settings import ChannelSettings
 from operational_api.identity.models import Account
 from operational_api.scheduling.models import Coach, Location, PublicHoliday, TimeOff
@@ -265,9 +265,14 @@ class Doers:
         addresses.suppress(
             session, channel="email", address=session.get_one(Account, trainee).email, reason="bounce", now=now
         )
+        news = announcements.announce(
+            session, author_id=self._world.people["admin"].id, segment="everybody", subject="We open at six",
+            body="From Monday on.", now=now,
+        )  # fmt: skip
         about = links.Subscription(trainee, "email", "coaching")
         path = links.unsubscribe_path(ChannelSettings(session_secret=app.state.settings.session_secret).link_key, about)
         self.words |= {"IN_DOUBT": str(doubted.id), "DEVICE": device.endpoint, "UNSUBSCRIBE": path.rpartition("/")[2]}
+        self.words["ANNOUNCED"] = str(news.id)
 
     async def do(self, asking: Asking, key: str) -> Answer:
         """Do it, and take it back."""

@@ -343,6 +343,9 @@ NOBODYS = {
     "POST /api/commerce/commission-payout-batches/{batch_id}/reversal",
     "POST /staff/commissions/paid-outside", "GET /staff/commissions/paid-outside/{batch_id}",
     "POST /staff/commissions/paid-outside/{batch_id}/reversal",
+    # news is the business's own
+    "POST /api/engagement/announcements/{announcement_id}/cancellation",
+    "POST /staff/announcements/{announcement_id}/cancellation",
     # what left or not is the business's own doubt
     "POST /api/engagement/undecided-messages/{message_id}/settlement", "POST /staff/messages/{message_id}",
     # what of billing waits for a person is the business's

@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from contracts.events.engagement import AnnouncementMade
+from contracts.events.engagement import AnnouncementCancelled, AnnouncementMade
+from operational_api.core import audit
 from operational_api.core.outbox import publish
 from operational_api.engagement.channels.rendering import Rendered, render
-from operational_api.engagement.errors import MessageRejected
-from operational_api.engagement.models import Announcement, LifecycleStage
+from operational_api.engagement.errors import AnnouncementNotFound, MessageRejected
+from operational_api.engagement.models import Announcement, LifecycleStage, OutgoingMessage
 from operational_api.engagement.sending import WAYS
 from operational_api.engagement.service import preferences
 from operational_api.engagement.service.contacts import Contact, all_customers
-from operational_api.engagement.service.emails import queue_for_many
+from operational_api.engagement.service.emails import call_off_all, queue_for_many
 
 SEGMENTS = {
     "everybody": ("Every customer", "With a membership or without."),
@@ -27,6 +28,7 @@ SEGMENTS = {
 }
 """Who an announcement is for: what the group is called, and who is in it. All but the first are stages of `lifecycle`;
 who is behind with a payment is a member in any of them."""
+_TEMPLATE = "announcement"
 _STAGES = {
     "active": ("active", "won_back", "at_risk", "paused"), "trial": ("trial",), "at_risk": ("at_risk",),
     "churned": ("churned",),
@@ -42,6 +44,14 @@ class Audience:
     who: str
     people: int
     willing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """An announcement, and how many of its letters still wait to leave: for the end of a night, or for a list."""
+
+    row: Announcement
+    waiting: int
 
 
 def audiences(session: Session) -> list[Audience]:
@@ -78,7 +88,7 @@ def announce(
     session.add(row)
     session.flush()
     queue_for_many(
-        session, people, dedupe_key=f"announcement:{row.id}", template="announcement",
+        session, people, dedupe_key=_key(row.id), template=_TEMPLATE,
         context=_context(subject, body), purpose="marketing", channels=WAYS, now=now,
     )  # fmt: skip
     publish(
@@ -90,6 +100,32 @@ def announce(
     return row
 
 
+def cancel(session: Session, announcement_id: UUID, *, cancelled_by: UUID, now: datetime) -> Announced:
+    """What has not left does not leave, and who has not read it in the app finds it there no more. Again is as once.
+
+    Raises:
+        AnnouncementNotFound: there is none.
+    """
+    row = session.get(Announcement, announcement_id, with_for_update=True, populate_existing=True)
+    if row is None:
+        raise AnnouncementNotFound
+    called_off = call_off_all(session, f"{_key(row.id)}:", template=_TEMPLATE, reason="called_off")
+    if called_off or row.cancelled_at is None:
+        row.cancelled_at, row.called_off = row.cancelled_at or now, row.called_off + called_off
+        audit.record(
+            session, "engagement.announce", "Announcement", row.id, actor_id=cancelled_by, purpose="operations",
+            details={"decision": "cancelled", "called_off": called_off}, now=now,
+        )  # fmt: skip
+        publish(
+            session,
+            AnnouncementCancelled(
+                occurred_at=now, announcement_id=row.id, cancelled_by=cancelled_by, called_off=called_off
+            ),
+        )
+    session.flush()
+    return Announced(row, _waiting(session).get(str(row.id), 0))
+
+
 def look(*, segment: str, subject: str, body: str, public_url: str) -> Rendered:
     """What would leave, without what each letter has of its reader: their language and how they end such news.
 
@@ -97,7 +133,7 @@ def look(*, segment: str, subject: str, body: str, public_url: str) -> Rendered:
         MessageRejected: as `announce`.
     """
     subject, body = _checked(segment, subject, body)
-    return render("announcement", {"name": ""} | _context(subject, body), public_url=public_url)
+    return render(_TEMPLATE, {"name": ""} | _context(subject, body), public_url=public_url)
 
 
 def _checked(segment: str, subject: str, body: str) -> tuple[str, str]:
@@ -111,6 +147,18 @@ def _context(subject: str, body: str) -> dict[str, str]:
     return {"subject": subject, "body": body, "path": "/home"}
 
 
-def recent(session: Session, *, limit: int = 20) -> list[Announcement]:
+def recent(session: Session, *, limit: int = 20) -> list[Announced]:
     """The newest announcements."""
-    return list(session.scalars(select(Announcement).order_by(Announcement.id.desc()).limit(limit)))
+    waiting = _waiting(session)
+    rows = session.scalars(select(Announcement).order_by(Announcement.id.desc()).limit(limit))
+    return [Announced(row, waiting.get(str(row.id), 0)) for row in rows]
+
+
+def _waiting(session: Session) -> dict[str, int]:
+    whose = func.split_part(OutgoingMessage.dedupe_key, ":", 2)
+    letters = OutgoingMessage.status == "queued", OutgoingMessage.template == _TEMPLATE
+    return dict(session.execute(select(whose, func.count()).where(*letters).group_by(whose)).tuples().all())
+
+
+def _key(announcement_id: UUID) -> str:
+    return f"announcement:{announcement_id}"

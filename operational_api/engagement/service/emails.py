@@ -212,6 +212,29 @@ def call_off(session: Session, dedupe_key: str, *, reason: str) -> None:
     inbox.call_off(session, dedupe_key)
 
 
+def call_off_all(session: Session, beginning: str, *, template: str, reason: str) -> int:
+    """Messages that were asked for together, by how their keys begin, are not sent after all. What workers have in hand
+    leaves. Returns how many were called off."""
+    waiting = select(OutgoingMessage.id).where(
+        OutgoingMessage.status == "queued", OutgoingMessage.template == template,
+        OutgoingMessage.dedupe_key.startswith(beginning, autoescape=True),
+    )  # fmt: skip
+    called_off = (
+        update(OutgoingMessage)
+        .where(OutgoingMessage.id.in_(waiting.with_for_update(skip_locked=True)))
+        .values(status="withheld", reason=reason)
+        .returning(OutgoingMessage.id, OutgoingMessage.digest_id)
+    )
+    rows = session.execute(called_off, execution_options={"synchronize_session": False}).all()
+    carriers = select(OutgoingMessage).where(
+        OutgoingMessage.id.in_([one.id for one in rows if one.id == one.digest_id])
+    )
+    for row in session.scalars(carriers, execution_options={"populate_existing": True}).all():
+        digests.hand_on(session, row)
+    inbox.call_off_all(session, beginning)
+    return len(rows)
+
+
 def _check(template: str, context: dict[str, Any]) -> None:
     if template not in TEMPLATES:
         raise UnknownTemplate(f"No e-mail is called {template!r}. There are: {', '.join(sorted(TEMPLATES))}.")

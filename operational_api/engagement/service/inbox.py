@@ -88,6 +88,12 @@ def call_off(session: Session, dedupe_key: str) -> None:
     session.execute(delete(InboxMessage).where(InboxMessage.dedupe_key == dedupe_key, InboxMessage.landed_at.is_(None)))
 
 
+def call_off_all(session: Session, beginning: str) -> None:
+    """Of messages whose keys begin alike those that nobody has read go, also where they are there already."""
+    theirs = InboxMessage.dedupe_key.startswith(beginning, autoescape=True), InboxMessage.read_at.is_(None)
+    session.execute(delete(InboxMessage).where(*theirs).execution_options(synchronize_session=False))
+
+
 def land_due(session: Session, now: datetime) -> None:
     """Put what is due before its people; what they do not want in the app, or what is worth nothing by now, goes.
 

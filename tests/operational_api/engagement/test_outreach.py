@@ -12,6 +12,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session, sessionmaker, undefer
 
 from contracts.events import commerce, scheduling
+from contracts.events.engagement import AnnouncementCancelled
 from contracts.ids import new_id
 from operational_api.core.database import make_engine, session_factory
 from operational_api.core.models import OutboxEvent
@@ -31,6 +32,7 @@ from operational_api.engagement.models import (
     AttachmentFile,
     ChannelChoice,
     ContactPreference,
+    InboxMessage,
     LifecycleStage,
     Message,
     OutgoingMessage,
@@ -38,7 +40,7 @@ from operational_api.engagement.models import (
     ScheduledMessage,
 )
 from operational_api.engagement.sending import WAYS
-from operational_api.engagement.service import scheduled
+from operational_api.engagement.service import inbox, scheduled
 from operational_api.engagement.service.attachments import LARGEST_BYTES, media_type_of
 from operational_api.engagement.service.merging import fields_of, fill
 from operational_api.engagement.service.threads import Conversation
@@ -392,6 +394,50 @@ class TestAnnouncements:
         rows = session.scalars(select(OutgoingMessage)).all()
         assert len(rows) == 1 + len(people)
         assert {(row.purpose, row.channel, *row.fallbacks) for row in rows} == {("marketing", *WAYS)}
+
+    def test_what_has_not_left_is_taken_back_once(self, session: Session, sign_in: SignIn) -> None:
+        """Of four people one has the letter, one has read it in the app, one is in a list that also has other news."""
+        people = [make_account(session, time_zone="UTC") for _ in range(4)]
+        told, read, listed, waits = (one.id for one in people)
+        for who in (told, read, listed, waits):
+            session.add(ContactPreference(customer_id=who, allows_marketing=True))
+        session.flush()
+        boss = sign_in(make_account(session, role="admin"))
+        news = {"subject": "We open on Sundays", "body": "From May.", "segment": "everybody"}
+        made = boss.post("/api/engagement/announcements", json=news).json()
+        assert (made["waiting"], made["cancelled_at"], made["called_off"]) == (4, None, 0)
+        other = boss.post("/api/engagement/announcements", json=news | {"subject": "Yoga"}).json()
+
+        def letter(who: UUID, about: str) -> OutgoingMessage:
+            found = select(OutgoingMessage).where(OutgoingMessage.dedupe_key == f"announcement:{about}:{who}")
+            return session.scalars(found, execution_options={"populate_existing": True}).one()
+
+        letter(told, made["id"]).status = "sent"
+        first, second = letter(listed, made["id"]), letter(listed, other["id"])
+        first.digest_at = second.digest_at = NOW
+        first.digest_id = second.digest_id = first.id
+        session.flush()
+        inbox.land_due(session, datetime.now(UTC))
+        kept = select(InboxMessage).where(InboxMessage.dedupe_key.startswith(f"announcement:{made['id']}:"))
+        [theirs] = [one for one in session.scalars(kept) if one.person_id == read]
+        inbox.keep(session, read, theirs.id, is_read=True, now=NOW)
+
+        for _ in range(2):
+            left = boss.post(f"/api/engagement/announcements/{made['id']}/cancellation").json()
+            assert (left["waiting"], left["called_off"]) == (0, 3)
+            assert left["cancelled_at"] is not None
+        ends = {who: (letter(who, made["id"]).status, letter(who, made["id"]).reason) for who in (told, read, waits)}
+        assert ends == {told: ("sent", None)} | dict.fromkeys((read, waits), ("withheld", "called_off"))
+        assert [one.person_id for one in session.scalars(kept)] == [read]
+        assert (letter(listed, other["id"]).status, letter(listed, other["id"]).digest_id) == ("queued", second.id)
+        listing = boss.get("/api/engagement/announcements").json()["items"]
+        assert {one["id"]: one["waiting"] for one in listing} == {made["id"]: 0, other["id"]: 4}
+        [event] = session.scalars(select(OutboxEvent).where(OutboxEvent.type == AnnouncementCancelled.type))
+        assert event.payload["called_off"] == 3
+
+    def test_nobody_takes_back_what_there_is_not(self, session: Session, sign_in: SignIn) -> None:
+        boss = sign_in(make_account(session, role="admin"))
+        assert boss.post(f"/api/engagement/announcements/{new_id()}/cancellation").status_code == 404
 
     @pytest.fixture
     def crowd(self, session: Session) -> dict[str, UUID]:

@@ -150,6 +150,19 @@ class TestAnnouncements:
         seen = announcements.look(**self.NEWS, public_url="http://plyo.test")
         assert (left.subject, left.text, left.html, left.short) == (seen.subject, seen.text, seen.html, seen.short)
 
+    def test_what_still_waits_is_told_and_can_be_taken_back(
+        self, session: Session, sign_in: SignIn, mia: Client
+    ) -> None:
+        admin = sign_in(make_account(session, role="admin"))
+        admin.post("/staff/announcements", data=self.NEWS | {"step": "send"})
+        row = session.scalars(select(Announcement)).one()
+        way = f"/staff/announcements/{row.id}/cancellation"
+        assert all(one in admin.get("/staff/announcements").text for one in (way, f"{row.recipients} still wait"))
+        assert admin.post(way).status_code == 303
+        page = admin.get("/staff/announcements").text
+        assert f"before it left to {row.recipients}" in page
+        assert way not in page
+
     @pytest.mark.parametrize("step", ["look", "send"])
     def test_what_is_refused_loses_nothing(self, session: Session, sign_in: SignIn, step: str) -> None:
         admin = sign_in(make_account(session, role="admin"))

@@ -38,8 +38,10 @@ ROUTES_OF: dict[str, tuple[str, ...]] = {
         "GET /api/engagement/announcement-audiences",
         "GET /api/engagement/sms-costs",
         "POST /api/engagement/announcements",
+        "POST /api/engagement/announcements/{announcement_id}/cancellation",
         "GET /staff/announcements",
         "POST /staff/announcements",
+        "POST /staff/announcements/{announcement_id}/cancellation",
     ),
     "engagement.read_threads": ("GET /api/engagement/threads",),
     "engagement.send_message": (
