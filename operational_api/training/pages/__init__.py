@@ -6,12 +6,14 @@ from operational_api.training.naming import called
 from operational_api.training.pages import (
     coaching,
     exercises,
+    injuries,
     media,
     onboarding,
     programmes,
     templates,
     training,
     wellbeing,
+    workouts,
 )
 from operational_api.training.service.waiting import waiting_count
 from operational_api.web.navigation import NavItem
@@ -19,7 +21,7 @@ from operational_api.web.rendering import speak_to_reader
 
 router = APIRouter(dependencies=[Depends(speak_to_reader)])
 FILTERS = {"called": called}
-for _part in (training, exercises, wellbeing, onboarding, coaching, programmes, templates, media):
+for _part in (training, workouts, injuries, exercises, wellbeing, onboarding, coaching, programmes, templates, media):
     router.include_router(_part.router)
 router.include_router(wellbeing.checks)
 NAV = [
