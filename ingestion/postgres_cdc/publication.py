@@ -56,7 +56,7 @@ WITHHELD_TABLES = (
 # for what a coach was paid, and why one of them was a mistake.
 WITHHELD_COLUMNS = {
     "identity.accounts": ("password_hash",), "commerce.commission_payouts": ("reference", "reason"),
-    "engagement.outgoing_emails": ("context", "digest_at", "digest_id"),
+    "engagement.outgoing_emails": ("context", "digest_at", "digest_id", "topic"),
     "platform.audit_entries": ("address",), "training.screenings": ("answers", "clearance_note"),
     "training.check_ins": ("note", "answer"),
 }  # fmt: skip

@@ -25,8 +25,7 @@ FAILURES = (
     ValueError, TypeError, LookupError, AttributeError, RecursionError,  # of reading answers that are not Google's
 )  # fmt: skip
 
-NEVER_LEFT = (GoogleAuthError, ServerNotFoundError, ConnectionRefusedError, SSLCertVerificationError)
-"""Those of them after which nothing can have been taken: there was no token, or no connection to whom we trust."""
+_NO_CONNECTION = (ServerNotFoundError, ConnectionRefusedError, SSLCertVerificationError)
 
 # Its DEBUG writes down which person's address is asked, its WARNING what a server that refused has said.
 logging.getLogger("googleapiclient").setLevel(logging.ERROR)
@@ -42,6 +41,16 @@ def service(name: str, version: str, *, base_url: str, credentials: Credentials)
         name, version, http=AuthorizedHttp(credentials, connection(), refresh_status_codes=()),
         client_options={"api_endpoint": f"{base_url.rstrip('/')}/"}, static_discovery=True, cache_discovery=False,
     )  # fmt: skip
+
+
+def never_left(error: BaseException) -> bool:
+    """Whether nothing can have been taken: there was no token, or no connection to whom we trust.
+
+    One that failed as it was made anew says nothing of what had gone over that before, which ended unanswered.
+    """
+    if isinstance(error, GoogleAuthError):
+        return True
+    return isinstance(error, _NO_CONNECTION) and not isinstance(error.__context__, HTTPException)
 
 
 def connection() -> Http:

@@ -164,7 +164,7 @@ class Dispatcher:
         return None
 
     def _note_doubt(self, row_id: UUID, way: Gateway) -> "_Mark | None":
-        """None: it left before it was claimed, somebody else changes it, or it does not leave a second time."""
+        """None: it left before it was claimed, somebody else changes it, or it does not leave once more."""
         with self._sessions.begin() as session:
             is_due = OutgoingMessage.status == "queued", OutgoingMessage.next_attempt_at <= clock.now(), digests.LEAVES
             found = select(OutgoingMessage).where(OutgoingMessage.id == row_id, *is_due)
@@ -174,6 +174,8 @@ class Dispatcher:
             is_new = row.in_doubt_since is None
             is_second = not is_new and not way.can_tell and not way.replaces
             if is_second and not outgoing.leaves_again(row, told_within=way.tells_within, now=clock.now()):
+                return None
+            if not is_second and outgoing.ends_unanswered(session, row, clock.now()):
                 return None
             if is_new or way.replaces:
                 # For good, too: of what may have left nobody could tell afterwards what was in it.

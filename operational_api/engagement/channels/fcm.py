@@ -61,16 +61,17 @@ class Fcm:
         try:
             if not self._credentials.valid:
                 self._credentials.refresh(self._asked)  # type: ignore[no-untyped-call]
+            project = f"projects/{self.account['project_id']}"
+            request = self._messages.send(parent=project, body={"message": message})
         except google_api.FAILURES as error:
             raise TryAgain(f"FCM: {type(error).__name__}: {error}") from error
         try:
-            project = f"projects/{self.account['project_id']}"
-            self._messages.send(parent=project, body={"message": message}).execute()
+            request.execute()
         except HttpError as error:
             if error.status_code == 404 and b"UNREGISTERED" in error.content:  # another is about us: a wrong project
                 raise Unregistered from error
             kind = Undecided if may_have_taken(error.status_code) else TryAgain
             raise kind(f"FCM answered {error.status_code}") from error
         except google_api.FAILURES as error:
-            kind = TryAgain if isinstance(error, google_api.NEVER_LEFT) else Undecided
+            kind = TryAgain if google_api.never_left(error) else Undecided
             raise kind(f"FCM: {type(error).__name__}: {error}") from error

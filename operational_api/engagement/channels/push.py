@@ -1,8 +1,8 @@
 """Push: to browsers (RFC 8030, sealed by RFC 8291, signed by VAPID) and to phones' apps by `fcm`.
 
 One message goes to all devices of a person and counts as sent when one of them took it. Its topic (the tag, the
-collapse key) is its id, or that of the list it was in before: a copy that arrives again takes the place of the first,
-and does not ring twice.
+collapse key) is its id, or that of the list it was in before: a copy that arrives again takes the place of the first.
+A browser does not ring for it. One that its reader has put away by then is shown once more, as every push has to be.
 """
 
 import json
@@ -155,3 +155,5 @@ class PushGateway:
         except requests.RequestException as error:
             kind = TryAgain if never_left(error) else Undecided
             raise kind(f"{type(error).__name__}: {error}") from error
+        except ValueError as error:  # of a key, the browser's or ours: nothing was sealed
+            raise TryAgain(f"{type(error).__name__}: {error}") from error

@@ -129,6 +129,20 @@ def carried_by(session: Session, row: OutgoingMessage, *, locked: bool = False) 
     return session.scalars(query.with_for_update() if locked else query).all()
 
 
+def leaving(session: Session, which: ColumnElement[bool]) -> set[UUID]:
+    """Who carries any of these messages and is being handed over, or may have left: what the list says must not change
+    any more. Whoever else carries one is not handed over until the session's end.
+
+    Where a copy takes the place of the first, a list that may have left can leave again without them.
+    """
+    theirs = {one for one in session.scalars(select(OutgoingMessage.digest_id).where(which, CARRIED)) if one}
+    if not theirs:
+        return set()
+    can_change = or_(OutgoingMessage.in_doubt_since.is_(None), OutgoingMessage.topic.is_not(None))
+    free = select(OutgoingMessage.id).where(OutgoingMessage.id.in_(theirs), can_change)
+    return theirs - set(session.scalars(free.with_for_update(skip_locked=True)))
+
+
 def hand_on(session: Session, row: OutgoingMessage) -> None:
     """What this message carried is carried by the first of it: the message itself leaves no more.
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, text, update
+from sqlalchemy import ColumnElement, Select, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -201,37 +201,35 @@ def _words_to(person_id: UUID) -> Select[tuple[datetime | None]]:
 
 
 def call_off(session: Session, dedupe_key: str, *, reason: str) -> None:
-    """A message that waits is not sent after all; one that has left has left."""
-    called_off = (
-        update(OutgoingMessage)
-        .where(OutgoingMessage.dedupe_key == dedupe_key, OutgoingMessage.status == "queued")
-        .values(status="withheld", reason=reason)
-    )
-    for row in session.scalars(called_off.returning(OutgoingMessage)).all():
-        digests.hand_on(session, row)
+    """A message that waits is not sent after all; one that has left, or is in a list that may have, has left."""
+    _call_off(session, OutgoingMessage.dedupe_key == dedupe_key, reason=reason)
     inbox.call_off(session, dedupe_key)
 
 
 def call_off_all(session: Session, beginning: str, *, template: str, reason: str) -> int:
     """Messages that were asked for together, by how their keys begin, are not sent after all. What workers have in hand
     leaves. Returns how many were called off."""
-    waiting = select(OutgoingMessage.id).where(
-        OutgoingMessage.status == "queued", OutgoingMessage.template == template,
-        OutgoingMessage.dedupe_key.startswith(beginning, autoescape=True),
-    )  # fmt: skip
+    theirs = OutgoingMessage.dedupe_key.startswith(beginning, autoescape=True) & (OutgoingMessage.template == template)
+    free = select(OutgoingMessage.id).where(theirs, OutgoingMessage.status == "queued")
+    called_off = _call_off(session, OutgoingMessage.id.in_(free.with_for_update(skip_locked=True)), reason=reason)
+    inbox.call_off_all(session, beginning)
+    return called_off
+
+
+def _call_off(session: Session, which: ColumnElement[bool], *, reason: str) -> int:
+    waits = which & (OutgoingMessage.status == "queued")
+    leaving = digests.leaving(session, waits)
     called_off = (
         update(OutgoingMessage)
-        .where(OutgoingMessage.id.in_(waiting.with_for_update(skip_locked=True)))
+        .where(waits, or_(~digests.CARRIED, OutgoingMessage.digest_id.not_in(leaving)))
         .values(status="withheld", reason=reason)
         .returning(OutgoingMessage.id, OutgoingMessage.digest_id)
     )
     rows = session.execute(called_off, execution_options={"synchronize_session": False}).all()
-    carriers = select(OutgoingMessage).where(
-        OutgoingMessage.id.in_([one.id for one in rows if one.id == one.digest_id])
-    )
-    for row in session.scalars(carriers, execution_options={"populate_existing": True}).all():
-        digests.hand_on(session, row)
-    inbox.call_off_all(session, beginning)
+    if carriers := [one.id for one in rows if one.id == one.digest_id]:
+        found = select(OutgoingMessage).where(OutgoingMessage.id.in_(carriers))
+        for row in session.scalars(found, execution_options={"populate_existing": True}).all():
+            digests.hand_on(session, row)
     return len(rows)
 
 

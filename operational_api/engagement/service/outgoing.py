@@ -211,6 +211,15 @@ def leaves_again(row: OutgoingMessage, *, told_within: timedelta, now: datetime)
     return False
 
 
+def ends_unanswered(session: Session, row: OutgoingMessage, now: datetime) -> bool:
+    """Whether it has had all its tries, so that it ends here: the worker of the last one died with it in hand. One that
+    takes every worker with it would else be the first of its channel for ever."""
+    if row.in_doubt_since is None or not RETRY.is_last(row.attempts):
+        return False
+    _end(session, row, "failed", "undecided", now)
+    return True
+
+
 def take_for_left(session: Session, row: OutgoingMessage, provider_message_id: str, now: datetime) -> None:
     """The provider tells of a message that was in doubt: so it had left. Of any other this is no news."""
     if row.status in IN_DOUBT and row.in_doubt_since is not None:

@@ -52,6 +52,7 @@ self.addEventListener("fetch", (event) => {
 });
 
 // A push says what happened and where it leads. A copy of it has the same tag: it takes the first one's place, silently.
+// One that was put away meanwhile is shown once more: browsers let no push pass unshown.
 self.addEventListener("push", (event) => {
   let told = {};
   try { told = event.data?.json() ?? {}; } catch { /* not from us: shown as nothing in particular */ }

@@ -5,7 +5,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from socket import SHUT_RDWR
+from socket import SHUT_RDWR, create_server
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -354,6 +355,17 @@ class TestPush:
             PushGateway(channel_settings).send(message(devices=[gone]))
         assert list(refused.value.gone) == [gone.id]
 
+    @pytest.mark.parametrize("p256dh", ["A" * 87, "A" * 81])
+    def test_what_cannot_be_sealed_for_a_browser_has_not_left_and_keeps_nothing_from_others(
+        self, cloud: Cloud, channel_settings: ChannelSettings, p256dh: str
+    ) -> None:
+        [alive] = _web(cloud)["devices"]
+        broken = replace(alive, p256dh=p256dh)
+        with pytest.raises(TryAgain):
+            PushGateway(channel_settings).send(message(devices=[broken]))
+        PushGateway(channel_settings).send(message(devices=[broken, alive]))
+        assert len(cloud.pushes) == 1
+
     @pytest.mark.asvs("1.3.6")
     def test_posts_nowhere_but_to_push_services(self, channel_settings: ChannelSettings) -> None:
         default = ChannelSettings(session_secret=channel_settings.session_secret)
@@ -390,14 +402,19 @@ class TestPush:
 
     @pytest.mark.parametrize(
         ("mishap", "asked"),
-        [("moved", ["/token", "/v1/projects/plyo-app/messages:send"]), ("unsigned", ["/token"]), ("broken key", [])],
-    )
+        [
+            ("moved", ["/token", "/v1/projects/plyo-app/messages:send"]), ("unsigned", ["/token"]), ("broken key", []),
+            ("no project", ["/token"]),
+        ],
+    )  # fmt: skip
     def test_where_fcm_is_at_fault_it_is_asked_once_and_browsers_are_told_all_the_same(
         self, cloud: Cloud, channel_settings: ChannelSettings, mishap: str, asked: list[str],
     ) -> None:  # fmt: skip
         account = json.loads(channel_settings.fcm_service_account.get_secret_value())
         if mishap == "broken key":
             account["private_key"] = account["private_key"].replace("PRIVATE", "PIRATE")
+        if mishap == "no project":
+            del account["project_id"]
         settings = channel_settings.model_copy(update={"fcm_service_account": SecretStr(json.dumps(account))})
         gateway, phone = PushGateway(settings), Device(new_id(), "fcm", "app-token", "", "")
         cloud.mishap = mishap
@@ -407,3 +424,25 @@ class TestPush:
         assert account["private_key"].splitlines()[1] not in str(later.value)
         gateway.send(message(devices=[phone, *_web(cloud)["devices"]]))
         assert len(cloud.pushes) == 1
+
+    def test_what_fcm_took_before_it_went_down_may_have_left(
+        self, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        """Google's library asks once more where a connection ended without an answer: that nobody is there any more
+        says nothing of the first time."""
+        taken: list[bytes] = []
+
+        def take() -> None:
+            with listening.accept()[0] as line:
+                listening.close()
+                taken.append(line.recv(65536))
+
+        with create_server(("127.0.0.1", 0)) as listening:
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            google = Thread(target=take)
+            google.start()
+            gateway = PushGateway(channel_settings.model_copy(update={"fcm_base_url": url}))
+            with pytest.raises(Undecided):
+                gateway.send(message(devices=[Device(new_id(), "fcm", "app-token", "", "")]))
+            google.join(10)
+        assert len(taken) == 1

@@ -331,6 +331,18 @@ class TestPushes:
         assert (only(session).status, only(session).reason) == ("failed", "no_device")
         assert (session.scalars(select(PushSubscription)).all(), post.mails) == ([], [])
 
+    def test_one_that_takes_every_worker_with_it_holds_up_nobody_for_ever(
+        self, session: Session, mia: Contact, phone: PushSubscription, cloud: Cloud, channel_settings: ChannelSettings
+    ) -> None:
+        queue(session, mia, "push", key="deadly")
+        only(session).attempts, only(session).in_doubt_since, only(session).topic = 20, NOW, only(session).id
+        queue(session, mia, "push", key="next")
+        dispatcher(session, channel_settings).send_due("push")
+        session.expire_all()
+        ends = {row.dedupe_key: (row.status, row.reason) for row in session.scalars(select(OutgoingMessage))}
+        assert ends == {"deadly": ("failed", "undecided"), "next": ("sent", None)}
+        assert len(cloud.pushes) == 1
+
     def test_a_list_without_its_first_takes_the_place_of_the_list(
         self, session: Session, mia: Contact, phone: PushSubscription, cloud: Cloud, channel_settings: ChannelSettings
     ) -> None:

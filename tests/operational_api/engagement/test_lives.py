@@ -66,7 +66,7 @@ class Provider:
     def send(self, message: Ready) -> Receipt:
         self._die("in hand")
         name = (message.topic or message.id) if self.replaces else message.id
-        is_known = any(one == name for one, _ in self.taken)
+        is_known = any(text == message.rendered.text for _, text in self.taken)  # as Twilio is asked: by its words
         if is_known and self.can_tell and message.doubtful_since:
             return Receipt(str(message.id))
         if self.mishap == "busy":
@@ -244,6 +244,24 @@ def test_what_was_read_before_a_list_left_is_not_in_it_though_the_worker_died(
     life.read_in_the_app(pick=0)
     life.time_passes(minutes=1440)
     life.the_worker_comes_by(mishap="taken")
+    life.teardown()
+
+
+@pytest.mark.parametrize("kind", ["replaces", "tells", "blind"])
+def test_what_a_list_carries_that_may_have_left_is_called_off_where_the_list_can_be_replaced(
+    sessions: sessionmaker[Session], channel_settings: ChannelSettings, kind: str
+) -> None:
+    """Else its words change, and who is asked whether they have it say no."""
+    life = lives(sessions, channel_settings)()
+    life.begin(kind=kind, zone="UTC", has_lists=True)
+    life.news(count=3)
+    life.the_worker_comes_by(mishap="")
+    life.time_passes(minutes=1440)
+    life.the_worker_comes_by(mishap="taken")
+    life.is_called_off(pick=0)
+    life.time_passes(minutes=60)
+    life.the_worker_comes_by(mishap="")
+    assert life.told() == dict(zip(life.asked, (1, 1, kind != "replaces"), strict=True))
     life.teardown()
 
 
