@@ -25,7 +25,15 @@ from operational_api.engagement import lifecycle
 from operational_api.engagement.errors import NudgesOff, TooManyNudges
 from operational_api.engagement.models import Message
 from operational_api.engagement.sending import WAYS, zone_of
-from operational_api.engagement.service import forgetting, inbox, leads, outgoing, preferences, scheduled, stages
+from operational_api.engagement.service import (
+    doubts,
+    forgetting,
+    inbox,
+    leads,
+    preferences,
+    scheduled,
+    stages,
+)
 from operational_api.engagement.service.contacts import contact, contacts
 from operational_api.engagement.service.emails import WORD_EVERY, queue_message, word_left_at, word_waits
 from operational_api.engagement.telling import money, sessions
@@ -141,7 +149,7 @@ PERIODIC = [
     ("engagement.land_in_inboxes", timedelta(seconds=5), inbox.land_due),
     ("engagement.forget_read", timedelta(hours=6), inbox.forget_old),
     ("engagement.forget_sent", timedelta(hours=6), forgetting.forget_sent),
-    ("engagement.end_undecided", timedelta(hours=1), outgoing.end_undecided),
+    ("engagement.end_undecided", timedelta(hours=1), doubts.end_undecided),
 ]
 HANDLERS = {
     scheduling.SessionBooked.type: [sessions.confirm_booking, sessions.remind_of_session],

@@ -19,7 +19,7 @@ from operational_api.engagement.schemas import (
     UndecidedRead,
 )
 from operational_api.engagement.sending import Purpose, Rhythm
-from operational_api.engagement.service import digests, messages, outgoing, people, preferences, threads
+from operational_api.engagement.service import digests, doubts, messages, people, preferences, threads
 from operational_api.engagement.service.addresses import mail_arrives, mail_comes_back, revive_mail
 from operational_api.engagement.service.contacts import Contact, contacts_of_role
 from operational_api.engagement.service.emails import queue_email
@@ -106,7 +106,7 @@ def set_preferences(
 
 def undecided_messages(session: Session) -> list[UndecidedRead]:
     """Messages of which nobody knows whether they left, the oldest first. The caller decides who may ask."""
-    return [UndecidedRead.model_validate(one) for one in outgoing.undecided(session)]
+    return [UndecidedRead.model_validate(one) for one in doubts.undecided(session)]
 
 
 def settle_message(session: Session, message_id: UUID, *, sends_again: bool, actor_id: UUID, now: datetime) -> None:
@@ -115,7 +115,7 @@ def settle_message(session: Session, message_id: UUID, *, sends_again: bool, act
     Raises:
         MessageNotUndecided: it is none, or somebody was quicker.
     """
-    outgoing.settle(session, message_id, sends_again=sends_again, actor_id=actor_id, now=now)
+    doubts.settle(session, message_id, sends_again=sends_again, actor_id=actor_id, now=now)
 
 
 def staff(session: Session, role: str) -> list[Contact]:

@@ -4,7 +4,7 @@ A message is handed over while its row is locked and marked in the same transact
 A crash between the provider's yes and our commit leaves it queued: that it may have left is written down before it is
 handed over, in a transaction of its own. Providers that put a copy in the place of the first (`replaces`, as a push
 service by its topic) then get it again, under the same topic. Of others whoever tries next looks first where there is
-somebody to ask (`can_tell`); else `outgoing.leaves_again` says what becomes of it. A message is claimed before: two
+somebody to ask (`can_tell`); else `doubts.leaves_again` says what becomes of it. A message is claimed before: two
 workers that both wrote the doubt down could neither of them take it back.
 
 A provider that is down costs no message a try; those that have another channel take it after a while.
@@ -27,7 +27,7 @@ from operational_api.engagement.channels.sms import SmsGateway
 from operational_api.engagement.channels.whatsapp import WhatsAppGateway
 from operational_api.engagement.models import OutgoingMessage
 from operational_api.engagement.sending import Channel, Send
-from operational_api.engagement.service import digests, outgoing
+from operational_api.engagement.service import digests, doubts, outgoing
 from operational_api.engagement.settings import ChannelSettings
 
 log = get_logger(__name__)
@@ -173,9 +173,9 @@ class Dispatcher:
                 return None
             is_new = row.in_doubt_since is None
             is_second = not is_new and not way.can_tell and not way.replaces
-            if is_second and not outgoing.leaves_again(row, told_within=way.tells_within, now=clock.now()):
+            if is_second and not doubts.leaves_again(row, told_within=way.tells_within, now=clock.now()):
                 return None
-            if not is_second and outgoing.ends_unanswered(session, row, clock.now()):
+            if not is_second and doubts.ends_unanswered(session, row, clock.now()):
                 return None
             if is_new or way.replaces:
                 # For good, too: of what may have left nobody could tell afterwards what was in it.

@@ -2,7 +2,7 @@
 
 `compose` makes the message, for the preview and for the wire. SMTP and SendGrid know no idempotency key, and not every
 mailbox takes a Message-ID that it knows for a copy: of one that was handed over and not answered nobody knows whether
-it left. What is done then is `outgoing.leaves_again`; SendGrid's events tell it where they reach us.
+it left. What is done then is `doubts.leaves_again`; SendGrid's events tell it where they reach us.
 """
 
 import base64

@@ -1,9 +1,9 @@
 """What becomes of a queued message: whether it leaves now, what exactly leaves, and how its end is written down.
 
-Hands nothing over: that is `channels.dispatch`, which asks here while it holds the message's row.
+Hands nothing over: that is `channels.dispatch`, which asks here while it holds the message's row. Nor is here what
+becomes of one of which nobody knows whether it left (`doubts`).
 """
 
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,13 +13,11 @@ from sqlalchemy.orm import Session
 
 from contracts.events.engagement import MessageDelivered, MessageFailed, MessageLeft
 from contracts.telemetry import get_logger
-from operational_api.core import audit
 from operational_api.core.outbox import publish
 from operational_api.core.retries import RetryPolicy, told
 from operational_api.engagement import links
 from operational_api.engagement.channels.port import Device, NotSent, Ready, Receipt, Refused
 from operational_api.engagement.channels.rendering import render
-from operational_api.engagement.errors import MessageNotUndecided
 from operational_api.engagement.models import InboxMessage, Message, OutgoingMessage, Phone
 from operational_api.engagement.sending import (
     CAPS,
@@ -52,11 +50,6 @@ BEING_TRIED = timedelta(seconds=5)
 """So young a doubt is of a worker that lives: it waits for us to be done, and weighs after us."""
 FALL_BACK_AT = 3
 """Tries of a message after which its next channel takes over, where it has one."""
-SENT_AGAIN = "sent_again"
-"""The reason of one that waits and was handed over a second time while nobody knew of the first."""
-SETTLED_WITHIN = timedelta(days=7)
-"""How long one in doubt can be settled by hand; then it has failed."""
-IN_DOUBT = ("queued", "undecided")
 OF_ITSELF = ("read_already", "not_so_any_more", "too_late")
 """Reasons that are of one message alone, and not of the list that it carries."""
 
@@ -106,7 +99,7 @@ def leave_out(session: Session, row: OutgoingMessage, now: datetime) -> None:
     """Of what a message carries, that which is worth nothing by now does not leave with it."""
     for one in digests.carried_by(session, row, locked=True):
         if (reason := _pointless(session, one, now)) is not None:
-            _end(session, one, "withheld", reason, now)
+            end(session, one, "withheld", reason, now)
     session.flush()
 
 
@@ -188,87 +181,6 @@ def _doubtful(session: Session, row: OutgoingMessage, which: ColumnElement[bool]
     return [at for at in session.scalars(found) if at is not None]
 
 
-def leaves_again(row: OutgoingMessage, *, told_within: timedelta, now: datetime) -> bool:
-    """Whether a message that may have left is handed over once more, its provider being one that cannot be asked.
-
-    First it is waited for what the provider tells of itself. Then what proves something, or leads back into an account,
-    leaves once more, under the same Message-ID: missing it is worse than having it twice. Anything else, and what is
-    still in doubt then, is undecided until somebody of ours, or the provider, says what became of it.
-
-    Args:
-        told_within: How long after it may have left to wait.
-    """
-    if row.in_doubt_since is None:
-        raise ValueError("it is in no doubt")
-    if (until := row.in_doubt_since + told_within) > now:
-        row.next_attempt_at = until
-        return False
-    if row.purpose == "transactional" and row.reason != SENT_AGAIN:
-        row.reason = SENT_AGAIN
-        return True
-    row.status, row.reason = "undecided", None
-    log.warning("message_undecided", message_id=str(row.id), channel=row.channel, template=row.template)
-    return False
-
-
-def ends_unanswered(session: Session, row: OutgoingMessage, now: datetime) -> bool:
-    """Whether it has had all its tries, so that it ends here: the worker of the last one died with it in hand. One that
-    takes every worker with it would else be the first of its channel for ever."""
-    if row.in_doubt_since is None or not RETRY.is_last(row.attempts):
-        return False
-    _end(session, row, "failed", "undecided", now)
-    return True
-
-
-def take_for_left(session: Session, row: OutgoingMessage, provider_message_id: str, now: datetime) -> None:
-    """The provider tells of a message that was in doubt: so it had left. Of any other this is no news."""
-    if row.status in IN_DOUBT and row.in_doubt_since is not None:
-        note_taken(session, row, Receipt(provider_message_id), now)
-        session.flush()
-
-
-def undecided(session: Session) -> Sequence[OutgoingMessage]:
-    """Messages of which nobody knows whether they left and that wait for a word, the oldest first."""
-    query = select(OutgoingMessage).where(OutgoingMessage.status == "undecided")
-    return session.scalars(query.order_by(OutgoingMessage.in_doubt_since, OutgoingMessage.id)).all()
-
-
-def settle(session: Session, row_id: UUID, *, sends_again: bool, actor_id: UUID, now: datetime) -> OutgoingMessage:
-    """Say what becomes of a message of which nobody knows whether it left: it is sent again, whatever its reader has by
-    now, as far as it still may; or it is left as it is, and counts as failed.
-
-    Raises:
-        MessageNotUndecided: it is none, or somebody was quicker.
-    """
-    row = session.scalar(
-        select(OutgoingMessage).where(OutgoingMessage.id == row_id, OutgoingMessage.status == "undecided")
-        .with_for_update().execution_options(populate_existing=True)
-    )  # fmt: skip
-    if row is None:
-        raise MessageNotUndecided
-    if sends_again:
-        row.status, row.reason = "queued", None
-        clear_doubt(row)
-        row.attempts, row.next_attempt_at = 0, now
-    else:
-        _end(session, row, "failed", "undecided", now)
-    audit.record(
-        session, "engagement.settle_message", "Message", row.id, actor_id=actor_id, subject_id=row.customer_id,
-        purpose="operations", details={"decision": "sent again" if sends_again else "left"}, now=now,
-    )  # fmt: skip
-    session.flush()
-    return row
-
-
-def end_undecided(session: Session, now: datetime) -> None:
-    """What nobody settled in time has failed."""
-    old = select(OutgoingMessage).where(
-        OutgoingMessage.status == "undecided", OutgoingMessage.in_doubt_since <= now - SETTLED_WITHIN
-    )
-    for row in session.scalars(old.with_for_update(skip_locked=True)):
-        _end(session, row, "failed", "undecided", now)
-
-
 def hold(session: Session, row: OutgoingMessage, decision: Postpone | Gather | Withhold, now: datetime) -> None:
     """It does not leave now: later, by its next channel, or never. What may have left takes no other channel."""
     if not isinstance(decision, Withhold):
@@ -279,7 +191,7 @@ def hold(session: Session, row: OutgoingMessage, decision: Postpone | Gather | W
         digests.hand_on(session, row)
     is_of_this_channel = decision.other_channel_may and row.in_doubt_since is None
     if not (is_of_this_channel and move_on(row, now)):
-        _end(session, row, "withheld", decision.reason, now)
+        end(session, row, "withheld", decision.reason, now)
 
 
 def ready(session: Session, row: OutgoingMessage, settings: ChannelSettings, now: datetime) -> Ready:
@@ -369,7 +281,7 @@ def note_refused(
     if not is_undecided:
         clear_doubt(row)
     if is_undecided or not move_on(row, now):
-        _end(session, row, "failed", refusal.reason, now)
+        end(session, row, "failed", refusal.reason, now)
 
 
 def note_failure(
@@ -385,7 +297,7 @@ def note_failure(
         if row.attempts >= FALL_BACK_AT and move_on(row, now):
             return
     if RETRY.is_last(row.attempts):
-        _end(session, row, "failed", "undecided" if is_undecided else "gave_up", now)
+        end(session, row, "failed", "undecided" if is_undecided else "gave_up", now)
 
 
 def note_undelivered(session: Session, row: OutgoingMessage, reason: str, now: datetime) -> None:
@@ -396,7 +308,7 @@ def note_undelivered(session: Session, row: OutgoingMessage, reason: str, now: d
     if row.status != "sent" or (row.delivered_at is not None and row.channel != "email"):
         return
     if not move_on(row, now):
-        _end(session, row, "failed", reason, now)
+        end(session, row, "failed", reason, now)
         return
     row.provider_message_id = None
     for one in (row, *digests.carried_by(session, row)):
@@ -452,7 +364,7 @@ def end_without_channel(session: Session, channel: Channel, now: datetime) -> in
     ).all()  # fmt: skip
     for row in rows:
         if row.in_doubt_since is not None or not move_on(row, now):
-            _end(session, row, "withheld", "no_such_channel", now)
+            end(session, row, "withheld", "no_such_channel", now)
     return len(rows)
 
 
@@ -473,9 +385,10 @@ def note_delivered(session: Session, row_id: UUID, at: datetime) -> None:
             )
 
 
-def _end(session: Session, row: OutgoingMessage, status: str, reason: str, now: datetime) -> None:
+def end(session: Session, row: OutgoingMessage, status: str, reason: str, now: datetime) -> None:
+    """It leaves no more, nor does what it carries, and that is told."""
     for one in digests.carried_by(session, row):
-        _end(session, one, status, reason, now)
+        end(session, one, status, reason, now)
     row.status, row.reason = status, reason
     row.context = _without_secrets(row)
     log.info("message_ended", message_id=str(row.id), channel=row.channel, status=status, reason=reason)

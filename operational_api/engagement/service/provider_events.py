@@ -28,7 +28,7 @@ from operational_api.engagement.channels.sms import BAD_NUMBERS
 from operational_api.engagement.errors import ForgedMessageEvent, MalformedMessageEvent
 from operational_api.engagement.models import OutgoingMessage, Phone
 from operational_api.engagement.sending import PURPOSES, Channel
-from operational_api.engagement.service import addresses, outgoing, preferences, threads
+from operational_api.engagement.service import addresses, doubts, outgoing, preferences, threads
 from operational_api.engagement.settings import ChannelSettings
 from operational_api.training import public as training
 
@@ -111,7 +111,7 @@ def _take_sendgrid(session: Session, event: Mapping[str, Any], now: datetime) ->
         query = select(OutgoingMessage).where(OutgoingMessage.id == row_id, OutgoingMessage.channel == "email")
         row = session.scalar(query.with_for_update().execution_options(populate_existing=True)) if row_id else None
         if row is not None:
-            outgoing.take_for_left(session, row, str(event.get("sg_message_id", "")).partition(".")[0], now)
+            doubts.take_for_left(session, row, str(event.get("sg_message_id", "")).partition(".")[0], now)
             if kind == "delivered":
                 outgoing.note_delivered(session, row.id, at)
             elif kind in ("dropped", "bounce"):
@@ -206,7 +206,7 @@ def take_status(
     row = session.scalar(select(OutgoingMessage).where(which).with_for_update())
     if row is None or row.provider_message_id not in (None, sid) or channel not in (None, row.channel):
         return
-    outgoing.take_for_left(session, row, sid, now)
+    doubts.take_for_left(session, row, sid, now)
     if status in ("delivered", "read"):
         outgoing.note_delivered(session, row.id, now)
     elif status in ("undelivered", "failed"):

@@ -34,7 +34,7 @@ from operational_api.engagement.sending import (
     Withhold,
     decide,
 )
-from operational_api.engagement.service import addresses, digests, do_not_disturb, inbox, outgoing, preferences
+from operational_api.engagement.service import addresses, digests, do_not_disturb, doubts, inbox, outgoing, preferences
 from operational_api.engagement.service.contacts import Contact, contact
 from operational_api.engagement.service.emails import call_off, queue_message
 from operational_api.engagement.settings import ChannelSettings
@@ -339,7 +339,7 @@ class TestLists:
         session.flush()
         other = row_of(session, "B")
         assert (row_of(session, "A").status, other.status, other.reason) == ("withheld", "undecided", None)
-        outgoing.settle(session, other.id, sends_again=True, actor_id=mia.account_id, now=EIGHT)
+        doubts.settle(session, other.id, sends_again=True, actor_id=mia.account_id, now=EIGHT)
         assert outgoing.weigh(session, other, EIGHT) == Send(), "it does not wait for another list"
         due = select(OutgoingMessage.id).where(OutgoingMessage.status == "queued", digests.LEAVES)
         assert session.scalars(due).all() == [other.id]

@@ -24,7 +24,7 @@ from operational_api.engagement.channels.port import Gateway, Ready, Receipt, Se
 from operational_api.engagement.errors import MessageNotUndecided
 from operational_api.engagement.models import OutgoingMessage, Phone, PushSubscription
 from operational_api.engagement.sending import CHANNELS, Channel
-from operational_api.engagement.service import addresses, outgoing, provider_events
+from operational_api.engagement.service import addresses, doubts, provider_events
 from operational_api.engagement.service.contacts import Contact, contact
 from operational_api.engagement.settings import ChannelSettings
 from plyo.postgres import free_port
@@ -375,13 +375,13 @@ class TestDoubt:
             sends.send_due(channel)
         with sessions.begin() as session:
             assert (only(session).status, only(session).channel, len(post.mails)) == ("undecided", "email", 1)
-            assert [one.id for one in outgoing.undecided(session)] == [row_id]
-            outgoing.settle(session, row_id, sends_again=True, actor_id=mia.account_id, now=datetime.now(UTC))
+            assert [one.id for one in doubts.undecided(session)] == [row_id]
+            doubts.settle(session, row_id, sends_again=True, actor_id=mia.account_id, now=datetime.now(UTC))
         sends.send_due("email")
         with sessions.begin() as session:
             assert (only(session).status, only(session).in_doubt_since) == ("sent", None)
             with pytest.raises(MessageNotUndecided):
-                outgoing.settle(session, row_id, sends_again=True, actor_id=mia.account_id, now=datetime.now(UTC))
+                doubts.settle(session, row_id, sends_again=True, actor_id=mia.account_id, now=datetime.now(UTC))
         assert [mail["Message-ID"] for mail in post.mails] == [post.mails[0]["Message-ID"]] * 2
 
     def test_left_as_it_is_it_has_failed_and_that_is_told(
@@ -390,7 +390,7 @@ class TestDoubt:
         row_id = self.dead(sessions, mia, channel_settings)
         Dispatcher(sessions, channel_settings).send_due("email")
         with sessions.begin() as session:
-            outgoing.settle(session, row_id, sends_again=False, actor_id=mia.account_id, now=NOW)
+            doubts.settle(session, row_id, sends_again=False, actor_id=mia.account_id, now=NOW)
             assert (only(session).status, only(session).reason) == ("failed", "undecided")
             told = session.scalars(select(OutboxEvent.payload).where(OutboxEvent.type == MessageFailed.type)).all()
             noted = session.scalars(select(AuditEntry).where(AuditEntry.object_id == str(row_id))).all()
@@ -488,7 +488,7 @@ class TestDoubt:
         for days, status in ((6, "undecided"), (7, "failed")):
             self.age(sessions, days=days)
             with sessions.begin() as session:
-                outgoing.end_undecided(session, datetime.now(UTC))
+                doubts.end_undecided(session, datetime.now(UTC))
             with sessions() as session:
                 assert only(session).status == status
                 assert ("path" in only(session).context) is (status == "undecided")
