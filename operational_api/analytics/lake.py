@@ -56,6 +56,9 @@ def _newest(lake: warehouse.Lake) -> Statement[tuple[int | None]]:
 
 
 _NEWEST, _NEWEST_RAW = _newest("marts"), _newest("raw")
+_KEPT: Statement[tuple[int]] = Statement(
+    statement_of(warehouse.snapshot("marts")).columns(column("snapshot_id", BigInteger))
+)
 NEWEST_OF_BOTH: Statement[tuple[int | None, int | None]] = Statement(
     statement_of(
         f"select ({warehouse.newest_snapshot('marts')}) as marts, ({warehouse.newest_snapshot('raw')}) as raw"
@@ -162,8 +165,8 @@ class Lake:
                 raise self._not_that_long_ago(oldest, moment)
             return int(found)
 
-        # With the newest in its key: what a snapshot that has been expired since said, is not told any more.
-        return int(self._snapshots.get((moment, newest), find))
+        found = int(self._snapshots.get((moment, newest), find))
+        return found if self._is_kept(found) else find()
 
     def first_after(self, moment: datetime) -> int:
         """Id of the oldest snapshot that is still kept and younger than `moment`.
@@ -212,7 +215,12 @@ class Lake:
             return made.astimezone(UTC)
 
         found: datetime = self._snapshots.get(snapshot_id, find)
-        return found
+        return found if self._is_kept(snapshot_id) else find()
+
+    def _is_kept(self, snapshot_id: int) -> bool:
+        """Asked each time: what a snapshot said that an erasure has ended, is not told from any memory."""
+        with catalog_errors(), self._catalog.connect() as connection:
+            return bool(_KEPT.all(connection, {"snapshot_id": snapshot_id}))
 
     def ask(self, query: Query, *, snapshot_id: int | None = None) -> Answer:
         """Run a query at a snapshot (default: the newest), or tell what it was answered, here or in another process.
