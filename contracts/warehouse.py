@@ -227,6 +227,11 @@ def newest_snapshot(lake: Lake) -> str:
     return f"select max(snapshot_id) from {lake}.ducklake_snapshot"  # noqa: S608 - one of two names
 
 
+def snapshot(lake: Lake) -> str:
+    """SQL for the catalog: the id of the snapshot `:snapshot_id`, while it is kept."""
+    return f"select snapshot_id from {lake}.ducklake_snapshot where snapshot_id = :snapshot_id"  # noqa: S608 - one of two names
+
+
 def row_counts(lake: Lake) -> str:
     """SQL for the catalog: `schema.table` and rows of every table at the newest snapshot; never fewer than it has."""
     return f"""

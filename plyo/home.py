@@ -23,6 +23,7 @@ SECRET_NAMES = (
     "coach_cookie", "admin_cookie", "ctx_identity", "ctx_commerce", "ctx_training", "ctx_scheduling",
     "ctx_engagement", "ctx_automation", "ctx_compliance", "ctx_integrations", "health_data", "factors",
     "audit_writer", "valkey", "supervisor_client", "signing_seal", "objects", "momo",
+    "answers",
 )  # fmt: skip
 PREFIXES = {"stripe_key": "sk_test_", "stripe_webhook": "whsec_"}
 PORT_NAMES = (

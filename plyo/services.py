@@ -163,7 +163,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
         Service(
             "valkey",
             valkey.configure(home.path / "valkey", ports["valkey"], secrets["valkey"]),
-            "how often who asked for what",
+            "how often who asked for what, and answers, sealed",
             ready=f"tcp://127.0.0.1:{ports['valkey']}",
         ),
         Service(
@@ -266,6 +266,7 @@ def all_services(home: Home, ports: Mapping[str, int], secrets: Mapping[str, str
                 "PLYO_JWKS_URL": f"{local['api']}/oidc/jwks",
                 "PLYO_AUDIT_DATABASE_URL": database("audit_writer", "plyo", "postgresql+psycopg"),
                 "PLYO_DBT_MANIFEST": str(home.path / "dbt" / "target" / "manifest.json"),
+                "PLYO_ANALYTICS_ANSWERS_KEY": secrets["answers"],
             },
             ready=f"{local['analytics']}/api/analytics/live",
         ),

@@ -1,6 +1,6 @@
-"""Valkey's configuration: the store in which all processes count requests, and analytics keeps answers for minutes.
+"""Valkey's configuration: the store in which all processes count requests, and analytics keeps answers for an hour.
 
-It keeps nothing that may not be lost.
+It keeps nothing that may not be lost, and nothing about people that can be read without the key of analytics.
 """
 
 import os
@@ -8,9 +8,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 LIMITS = {
-    "maxmemory": "64mb",
-    # Full, it forgets first what runs out first: a count that is lost is a request let through.
-    "maxmemory-policy": "volatile-ttl",
+    "maxmemory": "256mb",
+    # Full, it forgets first what is used least. A count that is lost is a request let through, and one near its limit
+    # is used most. What runs out first (`volatile-ttl`) would be the counts, which live for a minute. What was not used
+    # for longest (`volatile-lru`) is reckoned in whole seconds: it is anything when one fills it.
+    "maxmemory-policy": "volatile-lfu",
     "save": '""',
     "appendonly": "no",
     "databases": "1",

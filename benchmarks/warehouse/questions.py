@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from secrets import token_hex
 from statistics import median, quantiles
 from typing import Any
 
@@ -100,6 +101,7 @@ def served(business: Business, folder: Path, manifest: Path) -> Iterator[tuple[i
             "PLYO_AUDIT_DATABASE_URL": business.server.url("plyo").replace("postgresql://", "postgresql+psycopg://"),
             # Every request is counted, and none is too many.
             "PLYO_REDIS_URL": valkey.url(counts, "benchmark"), "PLYO_RATE_LIMIT_FACTOR": "1000000",
+            "PLYO_ANALYTICS_ANSWERS_KEY": token_hex(24),
         }  # fmt: skip
         command = [sys.executable, "-m", "benchmarks.warehouse.server", str(port)]
         process = ends.enter_context(_process(command, port, log=log, env=known))

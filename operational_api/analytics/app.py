@@ -113,7 +113,7 @@ def create_app(settings: AnalyticsSettings, *, keys: KeySource | None = None) ->
     source = keys or RemoteKeys(settings.jwks_url)
     verifier = TokenVerifier(source, issuer=settings.public_url, audience=ANALYTICS)
     app.state.authenticators = [Bearer(verifier)]
-    app.state.retold = Retold(settings.analytics_cache_mib * 2**20 // 3)
+    app.state.retold = Retold(settings.analytics_cache_mib * 2**20 // 2)
     app.state.asking = asking
     app.state.consents, app.state.named = Consents(), audit.Named()
     app.state.turns = None

@@ -59,7 +59,7 @@ def a_number(principal: Principal, metric: Metric, asked: Asked, period: Period 
     )  # fmt: skip
     return Behind(
         dataset, metrics.compile_series(principal, metric, asked, is_total=is_total),
-        Query(f"select count(*) as counted from (\n{text}\n)", pieces.parameters, is_shared=pieces.is_shared),
+        Query(f"select count(*) as counted from (\n{text}\n)", pieces.parameters),
         definition.key,
     )  # fmt: skip
 

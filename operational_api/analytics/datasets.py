@@ -175,7 +175,6 @@ def compile_rows(
     whose, mart = given.get("customer_id"), dataset.text.removeprefix("select * from @")
     return Query(
         f"select {chosen} from (\n    {dataset.text}\n){where}\norder by {by}{limit}", parameters, newest,
-        is_shared=not any("customer_id" in RELATIONS[name].columns for name in dataset.relations),
         parts={mart: ("customer_id", whose)} if mart in RELATIONS and isinstance(whose, UUID) else {},
     )  # fmt: skip
 

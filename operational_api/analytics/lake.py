@@ -5,7 +5,7 @@ and an answer can never mix two builds' tables within itself. Reading takes no l
 Does not belong here: what is asked (`metrics`, `datasets`) and who may ask (`scope`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,8 +38,9 @@ from operational_api.analytics.errors import (
 )
 from operational_api.analytics.held import Held
 from operational_api.analytics.query import At, Query, Value
-from operational_api.analytics.remembered import Remembered, Shared
+from operational_api.analytics.remembered import Remembered
 from operational_api.analytics.settings import AnalyticsSettings
+from operational_api.analytics.shared import Shared
 from operational_api.core.database import make_engine
 from operational_api.core.statements import Statement
 
@@ -55,6 +56,9 @@ def _newest(lake: warehouse.Lake) -> Statement[tuple[int | None]]:
 
 
 _NEWEST, _NEWEST_RAW = _newest("marts"), _newest("raw")
+_KEPT: Statement[tuple[int]] = Statement(
+    statement_of(warehouse.snapshot("marts")).columns(column("snapshot_id", BigInteger))
+)
 NEWEST_OF_BOTH: Statement[tuple[int | None, int | None]] = Statement(
     statement_of(
         f"select ({warehouse.newest_snapshot('marts')}) as marts, ({warehouse.newest_snapshot('raw')}) as raw"
@@ -102,10 +106,11 @@ class Lake:
         self._files = Cursors(settings.analytics_file_cursors)
         self._deadlines = Deadlines()
         self._catalog = _catalog(settings)
-        third = settings.analytics_cache_mib * 2**20 // 3
-        self._answers: Remembered[pa.Table] = Remembered(third)
-        self._few: Remembered[pa.Table | None] = Remembered(third)
-        self._shared = Shared(settings.redis_url.get_secret_value(), making_seconds=settings.analytics_query_seconds)
+        self._answers: Remembered[pa.Table | None] = Remembered(settings.analytics_cache_mib * 2**20 // 2)
+        self._shared = Shared(
+            settings.redis_url.get_secret_value(), settings.analytics_answers_key.get_secret_value(),
+            making_seconds=settings.analytics_query_seconds,
+        )  # fmt: skip
         self._snapshots: Remembered[Any] = Remembered(512)
         self._missing: Remembered[frozenset[str]] = Remembered(64)
         self._held = Held(settings.analytics_held_cells, self._sizes)
@@ -160,8 +165,8 @@ class Lake:
                 raise self._not_that_long_ago(oldest, moment)
             return int(found)
 
-        # With the newest in its key: what a snapshot that has been expired since said, is not told any more.
-        return int(self._snapshots.get((moment, newest), find))
+        found = int(self._snapshots.get((moment, newest), find))
+        return found if self._is_kept(found) else find()
 
     def first_after(self, moment: datetime) -> int:
         """Id of the oldest snapshot that is still kept and younger than `moment`.
@@ -210,10 +215,15 @@ class Lake:
             return made.astimezone(UTC)
 
         found: datetime = self._snapshots.get(snapshot_id, find)
-        return found
+        return found if self._is_kept(snapshot_id) else find()
+
+    def _is_kept(self, snapshot_id: int) -> bool:
+        """Asked each time: what a snapshot said that an erasure has ended, is not told from any memory."""
+        with catalog_errors(), self._catalog.connect() as connection:
+            return bool(_KEPT.all(connection, {"snapshot_id": snapshot_id}))
 
     def ask(self, query: Query, *, snapshot_id: int | None = None) -> Answer:
-        """Run a query at a snapshot (default: the newest), or remember its answer.
+        """Run a query at a snapshot (default: the newest), or tell what it was answered, here or in another process.
 
         Raises:
             NotBuilt: a mart it reads does not exist at that snapshot.
@@ -229,9 +239,17 @@ class Lake:
                 raise TooManyRows(limit)
             return table
 
-        make = (lambda: self._shared.get(bound.key, run)) if query.is_shared else run
-        table = self._answers.get(bound.key, make, lambda made: int(made.nbytes) + 1024)
+        table = self._known(bound.key, run)
+        if table is None:  # more than is kept of a file's rows, and not more than may be told at once
+            table = self._known(f"{bound.key} at once", run)
         return Answer(table, bound.snapshot_id, bound.sql)
+
+    def _known(self, key: str, run: Callable[[], pa.Table | None]) -> pa.Table | None:
+        """The answer of a key: remembered here, another process's of the same lake, or made now."""
+        return self._answers.get(
+            key, lambda: self._shared.get(f"{self._settings.lake_path} {key}", run),
+            lambda made: (made.nbytes if made else 0) + 1024,
+        )  # fmt: skip
 
     def sql_of(self, query: Query, *, snapshot_id: int) -> str:
         """The SQL that gives a query's answer to anybody."""
@@ -251,7 +269,10 @@ class Lake:
                 table = self._rows(cursor, query, bound, few + 1)
             return table if table.num_rows <= few else None
 
-        table = self._few.get(bound.key, run, lambda made: (made.nbytes if made else 0) + 1024)
+        try:
+            table = self._known(bound.key, run)
+        except TooManyRows:  # for somebody who asked for them at once, for whom this one waited
+            table = None
         if table is None:
             return self.stream(query, snapshot_id=snapshot_id)
         return iter(table.to_batches(_BATCH_ROWS) or [pa.RecordBatch.from_pylist([], schema=table.schema)])

@@ -213,7 +213,6 @@ class Compiled:
     parameters: Mapping[str, Value]
     by: list[str]
     period: str
-    is_shared: bool
     joined: tuple[str, ...]
 
 
@@ -223,7 +222,7 @@ def compile_series(principal: Principal, metric: Metric, asked: Asked, *, is_tot
     text = metric_sql.series(
         metric, source=pieces.source, period=pieces.period, conditions=pieces.conditions, by=pieces.by
     )
-    return Query(text, pieces.parameters, is_shared=pieces.is_shared)
+    return Query(text, pieces.parameters)
 
 
 def compiled(principal: Principal, metric: Metric, asked: Asked, *, is_total: bool = False) -> Compiled:
@@ -251,7 +250,6 @@ def compiled(principal: Principal, metric: Metric, asked: Asked, *, is_total: bo
     period = literal(asked.since) if is_total and asked.since else metric_sql.period_of(metric, _grain(metric, asked))
     return Compiled(
         source.text, conditions, parameters | allowed.parameters, by, period,
-        is_shared=not any(name == "customer_id" for name, _ in asked.filters) and principal.role != "customer",
         joined=tuple(name for name in source.columns.values() if name not in metric.columns),
     )  # fmt: skip
 

@@ -46,14 +46,12 @@ class Query:
 
     Attributes:
         then: Another snapshot, which `@then:` marts are of.
-        is_shared: Its answer tells of no single person, so it may lie in the store that all processes share.
         parts: Of marts of which it reads no other rows. It says so itself in its text.
     """
 
     text: str
     parameters: Mapping[str, Value] = field(default_factory=dict)
     then: int | None = None
-    is_shared: bool = False
     parts: Mapping[str, Part] = field(default_factory=dict)
 
     @property

@@ -94,7 +94,7 @@ left join causes on causes.point = {_point(at, list(named.values()))}
 where told."value" is distinct from known."value" and {at} <= (select max("at") from told)
 group by all
 order by all"""
-    items = rows(lake.ask(Query(text, new.parameters, then=then, is_shared=new.is_shared), snapshot_id=now).table)
+    items = rows(lake.ask(Query(text, new.parameters, then=then), snapshot_id=now).table)
     definitions = [
         f"changed definition ({one.until[:10]}): {one.reason}"
         for one in metric.former

@@ -21,7 +21,10 @@ class AnalyticsSettings(WarehouseSettings):
     dbt_manifest: Path = Path("dbt_project/target/manifest.json")
     """Written by dbt: what every mart is made of."""
     redis_url: SecretStr = SecretStr("")
-    """As the API's: where all processes count requests."""
+    """As the API's: where all processes count requests. Analytics' own share their answers there."""
+    analytics_answers_key: SecretStr = SecretStr("")
+    """Seals the answers that lie there; at least 32 characters, the same in all processes of analytics and in no other.
+    Without it each process makes its own."""
     rate_limit_factor: float = 1.0
     lake_memory_limit: str = "512MB"
     lake_threads: int = 1
@@ -29,7 +32,7 @@ class AnalyticsSettings(WarehouseSettings):
     analytics_cursors: int = 4
     """Queries that run at once; more wait for their turn."""
     analytics_cache_mib: int = 64
-    """Of answers: a third each as rows, as rows of files, and as they were written."""
+    """Of answers: a half each as rows, and as they were written."""
     analytics_held_cells: int = 16_000_000
     """Rows times columns of marts that are held in memory at the newest snapshot, 8 to 16 bytes each, out of
     `lake_memory_limit`."""

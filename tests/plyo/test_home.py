@@ -20,6 +20,14 @@ class TestSecrets:
     def test_are_made_once_and_kept(self, home: Home) -> None:
         assert home.secrets() == home.secrets()
 
+    def test_a_copy_from_before_there_was_one_gets_it_and_keeps_the_rest(self, home: Home) -> None:
+        known, file = home.secrets(), home.path / "secrets" / "secrets.json"
+        write_json(file, {name: value for name, value in known.items() if name != "answers"})
+        told = home.secrets()
+        assert told | {"answers": ""} == known | {"answers": ""}
+        assert len(told["answers"]) >= 32
+        assert home.secrets() == told
+
     @pytest.mark.asvs("13.2.3")
     def test_differ_between_copies(self, home: Home, tmp_path: Path) -> None:
         other = Home(tmp_path / "other")

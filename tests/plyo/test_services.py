@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
 
+from operational_api.analytics.shared import Shared
 from operational_api.commerce.providers import momo_signing
 from operational_api.commerce.providers.momo import MomoProvider
 from operational_api.commerce.providers.port import CheckoutOrder
@@ -16,6 +17,23 @@ from plyo.home import Home
 from plyo.services import all_services
 from tests.fakes.momo.app import serve
 from tests.fakes.stripe.testing import free_listener, served
+
+
+class TestAnalytics:
+    def test_alone_has_the_key_of_what_it_keeps_in_the_store_of_counts(self, tmp_path: Path) -> None:
+        home = Home(tmp_path)
+        home.prepare()
+        secrets = home.secrets()
+        services = {one.name: one for one in all_services(home, home.ports(), secrets)}
+        told = services["analytics"].environment
+        assert told["PLYO_ANALYTICS_ANSWERS_KEY"] == secrets["answers"]
+        assert told["PLYO_REDIS_URL"] == services["api"].environment["PLYO_REDIS_URL"]
+        Shared(told["PLYO_REDIS_URL"], told["PLYO_ANALYTICS_ANSWERS_KEY"])  # is long enough
+        knows = {
+            name for name, one in services.items()
+            if any(secrets["answers"] in each for each in (*one.command, *one.environment.values()))
+        }  # fmt: skip
+        assert knows == {"analytics"}
 
 
 class TestMomo:

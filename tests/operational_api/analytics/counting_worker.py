@@ -1,4 +1,4 @@
-"""A worker process of the analytics service that notes which marts it asks the lake: `… counting_worker PORT`.
+"""A worker process of the analytics service that notes what it asks the lake, by its key: `… counting_worker PORT`.
 
 It is the service as it is; only the method through which every computation goes writes a line before it does its work.
 """
@@ -14,7 +14,7 @@ import uvicorn
 from joserfc.jwk import KeySet, RSAKey
 
 from operational_api.analytics.app import create_app
-from operational_api.analytics.lake import Lake
+from operational_api.analytics.lake import Bound, Lake
 from operational_api.analytics.query import Query
 from operational_api.analytics.settings import AnalyticsSettings
 
@@ -23,12 +23,12 @@ def main() -> None:
     """Serve until told to stop."""
     asked, compute = Path(os.environ["PLYO_TEST_ASKED"]), Lake._rows
 
-    def noted(lake: Lake, cursor: Any, query: Query, *rest: Any) -> pa.Table:
+    def noted(lake: Lake, cursor: Any, query: Query, bound: Bound, limit: int) -> pa.Table:
         with asked.open("a") as lines:
-            lines.writelines(f"asked {name.partition('.')[2]}\n" for name in query.relations)
-        return compute(lake, cursor, query, *rest)
+            lines.write(json.dumps(bound.key) + "\n")
+        return compute(lake, cursor, query, bound, limit)
 
-    Lake._rows = noted  # type: ignore[method-assign]
+    Lake._rows = noted  # type: ignore[method-assign, assignment]
     asked.touch()
     keys = KeySet([RSAKey.import_key(json.loads(os.environ["PLYO_TEST_KEY"]))])
     app = create_app(AnalyticsSettings(), keys=lambda _refresh: keys)

@@ -210,6 +210,23 @@ class TestPastThatEndedWithAnErasure:
         assert told.json()["erased_at"] > then
         assert "was erased on" in told.json()["detail"]
 
+    def test_what_is_remembered_of_it_is_told_no_more(self, own):
+        app = serve(own)
+        admin, path = person(app, "admin"), "/api/analytics/datasets/coach_clients"
+        with warehouse.writing(own) as writer:
+            first = admin.get(path, params={"limit": 1}).json()
+            asked = [
+                {"as_of": str(first["snapshot_id"])}, {"as_of": datetime.now(UTC).isoformat()},
+                {"limit": 1, "cursor": first["next"]},
+            ]  # fmt: skip
+            writer.execute("delete from marts.core.dim_customers where customer_id = ?", [MIA])
+            for one in asked:  # the past has not ended yet
+                assert admin.get(path, params=one).status_code == 200
+            writer.execute("call ducklake_expire_snapshots('marts', older_than => now())")
+            told = [admin.get(path, params=one) for one in asked]
+        assert [(one.status_code, one.json().get("code")) for one in told] == [(422, "analytics.not_that_long_ago")] * 3
+        app.state.lake.close()
+
     def test_months_that_it_changed_are_told_without_their_numbers(self, ended):
         app, then = ended
         told = told_since(person(app, "admin"), then)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,9 @@ from uuid import UUID
 import httpx
 import psycopg
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
+import redis
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from joserfc import jwt
@@ -371,61 +374,137 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     store.stop()
 
 
+QUESTIONS = {
+    "a number": ("admin", None, "metrics/mrr"),
+    "a coach's number": ("coach", ANNA, "metrics/attendances?by=location"),
+    "a client's number": ("coach", ANNA, f"metrics/adherence?customer_id={MIA}"),
+    "a customer's own number": ("customer", MIA, "metrics/adherence"),
+    "a coach's list": ("coach", ANNA, "datasets/coach_clients"),
+    "a coach's list as rows": ("coach", ANNA, "datasets/coach_clients?format=arrow"),
+    "a client": ("coach", ANNA, f"datasets/client_progress?customer_id={MIA}"),
+    "a customer's own": ("customer", MIA, "datasets/client_progress"),
+    "many": ("admin", None, "datasets/finance.fct_payments"),
+    "many as rows": ("admin", None, "datasets/finance.fct_payments?format=arrow"),
+    "many as a file": ("admin", None, "datasets/finance.fct_payments?format=csv"),
+    "many as another file": ("admin", None, "datasets/finance.fct_payments?format=parquet"),
+}
+READ = ("fct_mrr_daily", "fct_bookings", "fct_adherence_weeks", "churn_scores", "fct_exercise_bests", "fct_payments")
+Worker = tuple[int, "subprocess.Popen[bytes]"]
+
+
 class TestTwoProcesses:
-    def test_compute_an_answer_once(self, own: AnalyticsSettings, store: Store, tmp_path: Path) -> None:
-        """Fifty who ask two worker processes the same at once; each process notes what it asks the lake."""
-        told = own.model_copy(update={"redis_url": SecretStr(store.url)})
+    @pytest.fixture
+    def workers(self, own: AnalyticsSettings, store: Store, tmp_path: Path) -> Iterator[list[Worker]]:
+        """Of one lake, where each notes what it asks it; the store is empty."""
+        told = own.model_copy(
+            update={"redis_url": SecretStr(store.url), "analytics_answers_key": SecretStr("of-both-processes" * 2)}
+        )
+        with redis.from_url(store.url) as client:
+            client.flushall()
         workers = [_worker(told, tmp_path / f"{number}.log") for number in range(2)]
-        claims = {
-            "iss": ISSUER, "aud": "plyo-analytics", "sub": str(new_id()), "role": "admin", "client_id": "tests",
-            "sid": str(new_id()), "exp": int(time.time()) + 600,
-        }  # fmt: skip
-        token = jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": KEY.kid}, claims, KEY)
-        try:
-            with warehouse.writing(own) as writer:
-                for path, mart in (
-                    ("metrics/mrr", "fct_mrr_daily"),
-                    ("datasets/cohort_retention", "fct_cohort_retention"),
-                ):
-                    _ask_all(workers, token, path)  # connections are there
-                    writer.execute("update marts.finance.fct_mrr_daily set mrr_minor = mrr_minor + 1")
-                    before = _computed(tmp_path, mart)
-                    answers = _ask_all(workers, token, path)
-                    assert len({one["snapshot_id"] for one in answers}) == 1
-                    assert all(one.get("points", one.get("items")) == answers[0].get("points", answers[0].get("items"))
-                               for one in answers)  # fmt: skip
-                    assert _computed(tmp_path, mart) - before == 1
-        finally:
-            for _, process in workers:
-                process.terminate()
-                process.wait()
+        yield workers
+        for _, process in workers:
+            process.terminate()
+            process.wait()
+
+    def test_compute_an_answer_once(
+        self, own: AnalyticsSettings, workers: list[Worker], store: Store, tmp_path: Path
+    ) -> None:
+        """Of numbers and of people, large and small, as documents and as files; neither twice in one, nor in both."""
+        with warehouse.writing(own) as writer:
+            writer.execute(
+                """insert into marts.finance.fct_payments by name
+                select uuid() as payment_id, $mia::uuid as customer_id, 'captured' as status from range(6000)""",
+                {"mia": str(MIA)},
+            )  # fmt: skip
+            _ask_all(workers)  # connections are there
+            for _ in range(3):
+                writer.execute("update marts.finance.fct_mrr_daily set mrr_minor = mrr_minor + 1")
+                before = _asked(tmp_path)
+                told = _ask_all(workers)
+                for name, answers in told.items():
+                    assert len(answers) == 6
+                    assert all(one == answers[0] for one in answers), name
+                asked = _asked(tmp_path) - before
+                assert set(asked.values()) == {1}
+                assert all(any(mart in one for one in asked) for mart in READ)
+        assert told["many as a file"][0].count(str(MIA)) > 6000
+        with redis.from_url(store.url) as client:
+            kept = [client.get(name) or b"" for name in client.scan_iter("plyo:answer:*")]
+        assert max(map(len, kept)) > 128 * 1024
+        assert not [one for one in (str(MIA).encode(), b"customer_id") if any(one in each for each in kept)]
+
+    def test_tell_each_with_their_own_rights(self, workers: list[Worker]) -> None:
+        """What one process knows for Anna, the other tells to nobody else; nor the very same rows unmasked."""
+        client, clients = "datasets/client_progress?customer_id=" + str(MIA), "datasets/coach_clients"
+        known = [_get(workers[0], _token("coach", ANNA), path) for path in (client, clients)]
+        assert [len(one.json()["items"]) for one in known] == [1, 2]
+        for worker in workers:
+            assert [_get(worker, _token(*who), client).status_code for who in (
+                ("coach", ANNA), ("customer", MIA), ("coach", UUID(int=0xB2)), ("customer", NOAH), ("admin", None)
+            )] == [200, 200, 404, 404, 200]  # fmt: skip
+            people = {
+                role: {one["display_name"] for one in _get(worker, _token(role, who), clients).json()["items"]}
+                for role, who in (("coach", UUID(int=0xB2)), ("admin", None), ("data", None))
+            }
+            assert people == {"coach": {"Olga"}, "admin": {"Mia", "Noah", "Olga"}, "data": {None}}
 
 
-def _ask_all(workers: list[tuple[int, "subprocess.Popen[bytes]"]], token: str, path: str) -> list[dict[str, Any]]:
-    def ask(number: int) -> dict[str, Any]:
-        port = workers[number % 2][0]
-        answer = httpx.get(
-            f"http://127.0.0.1:{port}/api/analytics/{path}", headers={"Authorization": f"Bearer {token}"}, timeout=60
-        )  # fmt: skip
+def _token(role: str, account: UUID | None) -> str:
+    claims = {
+        "iss": ISSUER, "aud": "plyo-analytics", "sub": str(account or new_id()), "role": role, "client_id": "tests",
+        "sid": str(new_id()), "exp": int(time.time()) + 600,
+    }  # fmt: skip
+    return jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": KEY.kid}, claims, KEY)
+
+
+def _get(worker: Worker, token: str, path: str) -> httpx.Response:
+    address = f"http://127.0.0.1:{worker[0]}/api/analytics/{path}"
+    return httpx.get(address, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+
+
+def _ask_all(workers: list[Worker]) -> dict[str, list[Any]]:
+    """What each question was answered, in rows: six times each, all at once, in turns by both."""
+    names = list(QUESTIONS) * 6
+    tokens = {name: _token(role, account) for name, (role, account, _) in QUESTIONS.items()}
+
+    def ask(place: int) -> tuple[str, Any]:
+        name = names[place]
+        answer = _get(workers[(place + place // len(QUESTIONS)) % 2], tokens[name], QUESTIONS[name][2])
         assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
+        return name, _rows_in(answer)
 
-    with ThreadPoolExecutor(50) as pool:
-        return list(pool.map(ask, range(50)))
-
-
-def _computed(folder: Path, mart: str) -> int:
-    return sum(one.read_text().count(f"asked {mart}") for one in folder.glob("*.asked"))
+    told: dict[str, list[Any]] = {}
+    with ThreadPoolExecutor(len(names)) as pool:
+        for name, found in pool.map(ask, range(len(names))):
+            told.setdefault(name, []).append(found)
+    return told
 
 
-def _worker(settings: AnalyticsSettings, log: Path) -> tuple[int, "subprocess.Popen[bytes]"]:
+def _rows_in(answer: httpx.Response) -> Any:
+    kind = answer.headers["Content-Type"].partition(";")[0]
+    if kind == "application/json":
+        return [answer.json().get(name) for name in ("snapshot_id", "points", "items")]
+    if kind == "application/vnd.apache.arrow.stream":
+        return pa.ipc.open_stream(answer.content).read_all()
+    if "parquet" in kind:
+        return pyarrow.parquet.read_table(pa.BufferReader(answer.content))
+    return answer.text
+
+
+def _asked(folder: Path) -> Counter[str]:
+    """Keys of what both asked the lake, and how often."""
+    return Counter(line for file in folder.glob("*.asked") for line in file.read_text().splitlines())
+
+
+def _worker(settings: AnalyticsSettings, log: Path) -> Worker:
     port = free_port()
     known = os.environ | {
         "PLYO_LAKE_CATALOG_URL": settings.lake_catalog_url.get_secret_value(), "PLYO_LAKE_PATH": settings.lake_path,
         "PLYO_PUBLIC_URL": ISSUER, "PLYO_DBT_MANIFEST": str(settings.dbt_manifest),
         "PLYO_AUDIT_DATABASE_URL": settings.audit_database_url.get_secret_value(),  # type: ignore[union-attr]
         "PLYO_REDIS_URL": settings.redis_url.get_secret_value(),
+        "PLYO_ANALYTICS_ANSWERS_KEY": settings.analytics_answers_key.get_secret_value(),
         "PLYO_TEST_KEY": json.dumps(KEY.as_dict(private=False)), "PLYO_TEST_ASKED": str(log.with_suffix(".asked")),
     }  # fmt: skip
     command = [sys.executable, "-m", "tests.operational_api.analytics.counting_worker", str(port)]

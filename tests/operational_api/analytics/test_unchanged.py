@@ -1,27 +1,14 @@
-"""What a snapshot says is computed once and not sent twice: ETags, one flight, one store for all processes."""
+"""What a snapshot says is not sent twice: ETags."""
 
-import subprocess
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from pydantic import SecretStr
 
-from contracts import warehouse
-from operational_api.analytics import freshness, remembered
+from operational_api.analytics import freshness
 from operational_api.analytics.lake import Lake
 from operational_api.analytics.query import Query
-from operational_api.analytics.remembered import Shared
 from operational_api.analytics.settings import AnalyticsSettings
-from plyo import valkey
 from tests.operational_api.analytics.conftest import ANNA, BORIS, MIA, decide, person
-from tests.operational_api.core.test_rate_limit import Store, free_port
 
 PATHS = ("metrics/mrr", "metrics/attendances?by=coach", "datasets/mrr_daily", "datasets/mrr_daily?format=parquet",
          "datasets/client_progress?customer_id=" + str(MIA), "datasets/coach_clients")  # fmt: skip
@@ -81,109 +68,6 @@ class TestEtag:
         assert admin.get("/api/analytics/metrics/mrr").headers["Cache-Control"] == "private, no-cache"
         for path in ("metrics/adherence?customer_id=" + str(MIA), "datasets/coach_clients"):
             assert anna.get(f"/api/analytics/{path}").headers["Cache-Control"] == "no-store"
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    port = free_port()
-    folder: Path = tmp_path_factory.mktemp("valkey")
-    store = Store(valkey.configure(folder, port, "a-password"), valkey.url(port, "a-password"))
-    store.start()
-    yield store
-    store.stop()
-
-
-class TestShared:
-    def test_processes_that_ask_at_once_make_an_answer_once(self, store: Store) -> None:
-        made: list[int] = []
-
-        def make() -> pa.Table:
-            made.append(1)
-            return pa.table({"n": [7]})
-
-        processes = [Shared(store.url) for _ in range(6)]
-        with ThreadPoolExecutor(6) as pool:
-            told = list(pool.map(lambda one: one.get("mrr at 7", make).to_pylist(), processes))
-        assert told == [[{"n": 7}]] * 6
-        assert made == [1]
-
-    def test_a_large_answer_stays_where_it_was_made(self, store: Store) -> None:
-        made: list[int] = []
-
-        def make() -> pa.Table:
-            made.append(1)
-            return pa.table({"n": [7]})
-
-        for _ in range(2):
-            Shared(store.url, largest_bytes=10).get("large", make)
-        assert made == [1, 1]
-
-    def test_one_that_fails_is_made_by_the_next_at_once(self, store: Store) -> None:
-        shared = Shared(store.url, making_seconds=60)
-        with pytest.raises(ValueError, match="no"):
-            shared.get("fails", lambda: (_ for _ in ()).throw(ValueError("no")))
-        assert shared.get("fails", lambda: pa.table({"n": [1]})).num_rows == 1
-
-    def test_one_that_takes_longer_than_a_claim_lasts_is_still_made_once(self, store: Store) -> None:
-        processes, made = [Shared(store.url) for _ in range(2)], list[int]()
-
-        def make() -> pa.Table:
-            made.append(1)
-            time.sleep(1.25 * remembered._CLAIM_SECONDS)
-            return pa.table({"n": [7]})
-
-        with ThreadPoolExecutor(2) as pool:
-            told = list(pool.map(lambda one: one.get("slow", make).num_rows, processes))
-        assert (told, made) == ([1, 1], [1])
-        for one in processes:
-            one.close()
-
-    def test_one_whose_maker_was_killed_is_made_by_another(self, store: Store) -> None:
-        """As soon as its claim has run out, and not when the time is over that a question may take."""
-        maker = """
-import sys, time
-from operational_api.analytics.remembered import Shared
-Shared(sys.argv[1]).get("killed", lambda: (print("making", flush=True), time.sleep(600)))
-"""
-        with subprocess.Popen([sys.executable, "-c", maker, store.url], stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"making\n"
-            time.sleep(1.25 * remembered._CLAIM_SECONDS)  # it holds its claim as long as it lives
-            waits = ThreadPoolExecutor(1).submit(
-                Shared(store.url, making_seconds=600).get, "killed", lambda: pa.table({"n": [7]})
-            )
-            with pytest.raises(TimeoutError):
-                waits.result(0.5)
-            process.kill()
-        assert waits.result(60).num_rows == 1
-
-    def test_without_the_store_each_makes_its_own(self) -> None:
-        shared = Shared("redis://127.0.0.1:1/0")
-        assert shared.get("x", lambda: pa.table({"n": [1]})).num_rows == 1
-
-    def test_lakes_of_two_processes_share_numbers_and_no_persons(
-        self, store: Store, settings: AnalyticsSettings, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        told = settings.model_copy(update={"redis_url": SecretStr(store.url)})
-        one, other = Lake(told), Lake(told)
-        numbers = Query("select sum(mrr_minor) as n from @finance.fct_mrr_daily", is_shared=True)
-        people = Query("select customer_id from @core.dim_customers order by all")
-        known = [one.ask(query) for query in (numbers, people)]
-        asked: list[str] = []
-        connect = warehouse.connect
-
-        def note(*given: Any, **named: Any) -> Any:
-            asked.append("lake")
-            return connect(*given, **named)
-
-        monkeypatch.setattr(warehouse, "connect", note)
-        other._missing = one._missing
-        assert other.ask(numbers).table.equals(known[0].table)
-        assert asked == []
-        assert other.ask(people).table.equals(known[1].table)
-        assert asked == ["lake"]
-        one.close()
-        other.close()
 
 
 def test_who_asks_is_in_the_key_of_what_they_get(app: FastAPI) -> None:
