@@ -89,7 +89,10 @@ class Shared:
         if opened == _TOO_LARGE:
             return make()
         if opened is not None:
-            return _table(opened) if opened != _NOTHING else None
+            try:
+                return _table(opened) if opened != _NOTHING else None
+            except (pa.ArrowException, OSError) as error:  # another version has packed it
+                log.warning("answer_not_unpacked", error=type(error).__name__)
         kept = b""
         try:
             table = make()
@@ -117,7 +120,10 @@ class Shared:
             if is_mine:
                 self._claim(_making(name), token)
                 return None, True
-            found = store.getex(name, ex=self._seconds) if is_there else None
+            try:
+                found = store.getex(name, ex=self._seconds) if is_there else None
+            except redis.ResponseError:  # no text, so none of ours: what is made takes its place
+                return b"", False
             if isinstance(found, bytes):
                 return found, False
             if me.is_over:
@@ -177,10 +183,14 @@ def _making(name: str) -> str:
 
 _BEGIN = """
 if redis.call('exists', KEYS[1]) == 1 then return {1, 0} end
-return {0, redis.call('set', KEYS[2], ARGV[1], 'nx', 'px', ARGV[2]) and 1 or 0}
+local left = redis.call('pttl', KEYS[2])
+if left >= 0 and left <= tonumber(ARGV[2]) then return {0, 0} end
+redis.call('set', KEYS[2], ARGV[1], 'px', ARGV[2])
+return {0, 1}
 """
-"""Whether it is kept; or the mark that this process makes it, unless another does. What is kept goes through no script:
-that would copy it several times, and nothing is counted meanwhile."""
+"""Whether it is kept; or the mark that this process makes it, unless another does: one that would last longer than a
+claim is none of ours, and nobody waits for it. What is kept goes through no script: that would copy it several times,
+and nothing is counted meanwhile."""
 _RENEW = """
 if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('pexpire', KEYS[1], ARGV[2]) end
 """

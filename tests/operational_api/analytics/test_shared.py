@@ -194,6 +194,47 @@ class TestSealed:
         assert make.times == 3  # once before, and once for each that was changed
         assert capsys.readouterr().out.count("answer_not_opened") == 1
 
+    def test_what_another_version_has_packed_is_made_anew(
+        self, store: Store, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """By a library that cannot read it: sealed by our key, and no table."""
+        make = Making()
+        for packed in (b"of another kind", b"\xff\xff\xff\xff" + b"\x00" * 60):
+            client.flushall()
+            with monkeypatch.context() as other:
+                other.setattr(shared, "_packed", lambda _, packed=packed: packed)
+                Shared(store.url, SECRET).get("same", Making())
+            before = make.times
+            assert [Shared(store.url, SECRET).get("same", make) for _ in range(2)] == [SEVEN] * 2
+            assert make.times == before + 1
+
+    def test_what_is_no_text_is_replaced_and_keeps_nothing_else_from_being_shared(
+        self, store: Store, client: redis.Redis
+    ) -> None:
+        one, make, of_others = Shared(store.url, SECRET), Making(), Making()
+        one.get("of Anna", make)
+        [name] = answers_in(client)
+        one.get("of Boris", of_others)
+        client.delete(name)
+        client.rpush(name, "a list")
+        assert [one.get(which, made) for which, made in (
+            ("of Anna", make), ("of Boris", of_others), ("of Anna", make)
+        )] == [SEVEN] * 3  # fmt: skip
+        assert (make.times, of_others.times) == (2, 1)
+
+    @pytest.mark.parametrize("lasts", [None, 600])
+    def test_nobody_waits_for_a_mark_that_is_none_of_ours(
+        self, store: Store, client: redis.Redis, lasts: int | None
+    ) -> None:
+        one, make = Shared(store.url, SECRET, making_seconds=60), Making()
+        one.get("marked", make)
+        [name] = answers_in(client)
+        client.delete(name)
+        client.set(name + b":making", b"somebody else", ex=lasts)
+        began = time.monotonic()
+        assert one.get("marked", make) == SEVEN
+        assert time.monotonic() - began < 5
+
     def test_one_sealed_text_is_never_another_s(self, store: Store, client: redis.Redis) -> None:
         one = Shared(store.url, SECRET)
         for _ in range(2):
