@@ -134,7 +134,7 @@ class Gather:
 @dataclass(frozen=True, slots=True)
 class Withhold:
     """Never by this channel. `reason`: suppressed:…, not_allowed, no_address, read_already, not_so_any_more,
-    too_late, daily_cap, weekly_cap."""
+    called_off, too_late, daily_cap, weekly_cap."""
 
     reason: str
 

@@ -28,7 +28,7 @@ SEGMENTS = {
 }
 """Who an announcement is for: what the group is called, and who is in it. All but the first are stages of `lifecycle`;
 who is behind with a payment is a member in any of them."""
-_TEMPLATE = "announcement"
+TEMPLATE = _NAME = "announcement"
 _STAGES = {
     "active": ("active", "won_back", "at_risk", "paused"), "trial": ("trial",), "at_risk": ("at_risk",),
     "churned": ("churned",),
@@ -88,7 +88,7 @@ def announce(
     session.add(row)
     session.flush()
     queue_for_many(
-        session, people, dedupe_key=_key(row.id), template=_TEMPLATE,
+        session, people, dedupe_key=_key(row.id), template=TEMPLATE,
         context=_context(subject, body), purpose="marketing", channels=WAYS, now=now,
     )  # fmt: skip
     publish(
@@ -103,13 +103,15 @@ def announce(
 def cancel(session: Session, announcement_id: UUID, *, cancelled_by: UUID, now: datetime) -> Announced:
     """What has not left does not leave, and who has not read it in the app finds it there no more. Again is as once.
 
+    Of what workers have in hand, what does not leave by their hand ends when it is weighed next (`is_cancelled`).
+
     Raises:
         AnnouncementNotFound: there is none.
     """
     row = session.get(Announcement, announcement_id, with_for_update=True, populate_existing=True)
     if row is None:
         raise AnnouncementNotFound
-    called_off = call_off_all(session, f"{_key(row.id)}:", template=_TEMPLATE, reason="called_off")
+    called_off = call_off_all(session, f"{_key(row.id)}:", template=TEMPLATE, reason="called_off")
     if called_off or row.cancelled_at is None:
         row.cancelled_at, row.called_off = row.cancelled_at or now, row.called_off + called_off
         audit.record(
@@ -126,6 +128,15 @@ def cancel(session: Session, announcement_id: UUID, *, cancelled_by: UUID, now: 
     return Announced(row, _waiting(session).get(str(row.id), 0))
 
 
+def is_cancelled(session: Session, dedupe_key: str) -> bool:
+    """Whether the announcement that a letter is of was taken back."""
+    name, _, rest = dedupe_key.partition(":")
+    if name != _NAME:
+        return False
+    announced = UUID(rest.partition(":")[0])
+    return session.scalar(select(Announcement.cancelled_at).where(Announcement.id == announced)) is not None
+
+
 def look(*, segment: str, subject: str, body: str, public_url: str) -> Rendered:
     """What would leave, without what each letter has of its reader: their language and how they end such news.
 
@@ -133,7 +144,7 @@ def look(*, segment: str, subject: str, body: str, public_url: str) -> Rendered:
         MessageRejected: as `announce`.
     """
     subject, body = _checked(segment, subject, body)
-    return render(_TEMPLATE, {"name": ""} | _context(subject, body), public_url=public_url)
+    return render(TEMPLATE, {"name": ""} | _context(subject, body), public_url=public_url)
 
 
 def _checked(segment: str, subject: str, body: str) -> tuple[str, str]:
@@ -156,9 +167,9 @@ def recent(session: Session, *, limit: int = 20) -> list[Announced]:
 
 def _waiting(session: Session) -> dict[str, int]:
     whose = func.split_part(OutgoingMessage.dedupe_key, ":", 2)
-    letters = OutgoingMessage.status == "queued", OutgoingMessage.template == _TEMPLATE
+    letters = OutgoingMessage.status == "queued", OutgoingMessage.template == TEMPLATE
     return dict(session.execute(select(whose, func.count()).where(*letters).group_by(whose)).tuples().all())
 
 
 def _key(announcement_id: UUID) -> str:
-    return f"announcement:{announcement_id}"
+    return f"{_NAME}:{announcement_id}"

@@ -7,13 +7,13 @@ leaves as it is. What waits, and what is carried, is queued and not due (`LEAVES
 Not here: whether a message waits at all (`sending.decide`), and how a list reads (`templates/emails/digest.jinja`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Uuid, any_, delete, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
 from contracts.telemetry import get_logger
@@ -129,18 +129,22 @@ def carried_by(session: Session, row: OutgoingMessage, *, locked: bool = False) 
     return session.scalars(query.with_for_update() if locked else query).all()
 
 
-def leaving(session: Session, which: ColumnElement[bool]) -> set[UUID]:
-    """Who carries any of these messages and is being handed over, or may have left: what the list says must not change
-    any more. Whoever else carries one is not handed over until the session's end.
+def among(ids: Iterable[UUID]) -> ColumnElement[bool]:
+    """These messages, as one parameter: they may be more than a statement may have of those."""
+    return OutgoingMessage.id == any_(literal(list(ids), ARRAY(Uuid)))
 
-    Where a copy takes the place of the first, a list that may have left can leave again without them.
+
+def leaving(session: Session, carriers: set[UUID]) -> set[UUID]:
+    """Which of these lists are being handed over, or may have left: what they say must not change any more. Whoever
+    else carries one is not handed over until the session's end.
+
+    Where a copy takes the place of the first, a list that may have left can leave again without some of it.
     """
-    theirs = {one for one in session.scalars(select(OutgoingMessage.digest_id).where(which, CARRIED)) if one}
-    if not theirs:
+    if not carriers:
         return set()
     can_change = or_(OutgoingMessage.in_doubt_since.is_(None), OutgoingMessage.topic.is_not(None))
-    free = select(OutgoingMessage.id).where(OutgoingMessage.id.in_(theirs), can_change)
-    return theirs - set(session.scalars(free.with_for_update(skip_locked=True)))
+    free = select(OutgoingMessage.id).where(among(carriers), can_change)
+    return carriers - set(session.scalars(free.with_for_update(skip_locked=True)))
 
 
 def hand_on(session: Session, row: OutgoingMessage) -> None:

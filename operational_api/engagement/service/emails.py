@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, or_, select, text, update
+from sqlalchemy import Select, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -65,6 +65,10 @@ WORD_EVERY = timedelta(hours=1)
 PROVES_ADDRESS = frozenset({"verify_email", "confirm_email", "reset_password"})
 """Mails with a link whose following shows that they arrive. They go to an address from which mails came back, too: five
 an hour at most, when somebody asks for one."""
+
+_WAITING = select(OutgoingMessage.id, OutgoingMessage.digest_id, OutgoingMessage.in_doubt_since).where(
+    OutgoingMessage.status == "queued"
+)
 
 SECRET_VALUES = ("path", "code")
 """Values wiped from the row once the e-mail has left: links may carry a one-time token, a code is one."""
@@ -202,35 +206,34 @@ def _words_to(person_id: UUID) -> Select[tuple[datetime | None]]:
 
 def call_off(session: Session, dedupe_key: str, *, reason: str) -> None:
     """A message that waits is not sent after all; one that has left, or is in a list that may have, has left."""
-    _call_off(session, OutgoingMessage.dedupe_key == dedupe_key, reason=reason)
+    theirs = OutgoingMessage.dedupe_key == dedupe_key
+    _call_off(session, _WAITING.where(theirs).with_for_update(), reason=reason)
     inbox.call_off(session, dedupe_key)
 
 
 def call_off_all(session: Session, beginning: str, *, template: str, reason: str) -> int:
-    """Messages that were asked for together, by how their keys begin, are not sent after all. What workers have in hand
-    leaves. Returns how many were called off."""
+    """Messages that were asked for together, by how their keys begin, are not sent after all, but for what workers have
+    in hand. Returns how many were called off that nobody had tried to hand over."""
     theirs = OutgoingMessage.dedupe_key.startswith(beginning, autoescape=True) & (OutgoingMessage.template == template)
-    free = select(OutgoingMessage.id).where(theirs, OutgoingMessage.status == "queued")
-    called_off = _call_off(session, OutgoingMessage.id.in_(free.with_for_update(skip_locked=True)), reason=reason)
+    called_off = _call_off(session, _WAITING.where(theirs).with_for_update(skip_locked=True), reason=reason)
     inbox.call_off_all(session, beginning)
     return called_off
 
 
-def _call_off(session: Session, which: ColumnElement[bool], *, reason: str) -> int:
-    waits = which & (OutgoingMessage.status == "queued")
-    leaving = digests.leaving(session, waits)
-    called_off = (
-        update(OutgoingMessage)
-        .where(waits, or_(~digests.CARRIED, OutgoingMessage.digest_id.not_in(leaving)))
-        .values(status="withheld", reason=reason)
-        .returning(OutgoingMessage.id, OutgoingMessage.digest_id)
-    )
-    rows = session.execute(called_off, execution_options={"synchronize_session": False}).all()
-    if carriers := [one.id for one in rows if one.id == one.digest_id]:
-        found = select(OutgoingMessage).where(OutgoingMessage.id.in_(carriers))
-        for row in session.scalars(found, execution_options={"populate_existing": True}).all():
+def _call_off(session: Session, found: Select[tuple[UUID, UUID | None, datetime | None]], *, reason: str) -> int:
+    rows = session.execute(found).tuples().all()  # locked: from here on no list takes any, or leaves with it
+    leaving = digests.leaving(session, {carrier for id_, carrier, _ in rows if carrier is not None and carrier != id_})
+    free = [row for row in rows if row[1] not in leaving]
+    if free:
+        session.execute(
+            update(OutgoingMessage).where(digests.among(id_ for id_, _, _ in free))
+            .values(status="withheld", reason=reason).execution_options(synchronize_session=False)
+        )  # fmt: skip
+    if carriers := [id_ for id_, carrier, _ in free if id_ == carrier]:
+        theirs = select(OutgoingMessage).where(digests.among(carriers))
+        for row in session.scalars(theirs, execution_options={"populate_existing": True}).all():
             digests.hand_on(session, row)
-    return len(rows)
+    return sum(in_doubt_since is None for _, _, in_doubt_since in free)
 
 
 def _check(template: str, context: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ from operational_api.engagement.sending import (
     decide,
     over,
 )
-from operational_api.engagement.service import addresses, digests, sms_costs
+from operational_api.engagement.service import addresses, announcements, digests, sms_costs
 from operational_api.engagement.service.contacts import Contact, contact
 from operational_api.engagement.service.emails import PROVES_ADDRESS, SECRET_VALUES
 from operational_api.engagement.service.preferences import wishes_of
@@ -50,7 +50,7 @@ BEING_TRIED = timedelta(seconds=5)
 """So young a doubt is of a worker that lives: it waits for us to be done, and weighs after us."""
 FALL_BACK_AT = 3
 """Tries of a message after which its next channel takes over, where it has one."""
-OF_ITSELF = ("read_already", "not_so_any_more", "too_late")
+OF_ITSELF = ("read_already", "not_so_any_more", "called_off", "too_late")
 """Reasons that are of one message alone, and not of the list that it carries."""
 
 
@@ -117,6 +117,8 @@ def _pointless(session: Session, row: OutgoingMessage, now: datetime) -> str | N
     asks_after = row.customer_id if row.template == "missed_week" else None
     if asks_after is not None and not _is_still_missed(session, asks_after, row.context, now):
         return "not_so_any_more"
+    if row.template == announcements.TEMPLATE and announcements.is_cancelled(session, row.dedupe_key):
+        return "called_off"  # a worker had it in hand then, or it came back since
     return "too_late" if row.expires_at is not None and row.expires_at <= now else None
 
 

@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from contracts.ids import new_id
@@ -34,7 +35,16 @@ from operational_api.engagement.sending import (
     Withhold,
     decide,
 )
-from operational_api.engagement.service import addresses, digests, do_not_disturb, doubts, inbox, outgoing, preferences
+from operational_api.engagement.service import (
+    addresses,
+    announcements,
+    digests,
+    do_not_disturb,
+    doubts,
+    inbox,
+    outgoing,
+    preferences,
+)
 from operational_api.engagement.service.contacts import Contact, contact
 from operational_api.engagement.service.emails import call_off, queue_message
 from operational_api.engagement.settings import ChannelSettings
@@ -394,3 +404,89 @@ def test_each_message_leaves_once_whatever_workers_meet(
     assert told == {subject: 0 if subject in capped else 1 for subject in asked}
     assert set(lists.values()) == {1}
     assert len(lists) == 3
+
+
+class TestTakenBack:
+    """Announcements that are taken back while workers are at their letters."""
+
+    @pytest.fixture
+    def mia(self, sessions: sessionmaker[Session]) -> Contact:
+        with sessions.begin() as session:
+            return person(session, rhythm=None)
+
+    @staticmethod
+    def announce(session: Session) -> tuple[UUID, OutgoingMessage]:
+        made = announcements.announce(
+            session, author_id=new_id(), segment="everybody", subject="Closed", body="On Friday.", now=NOON
+        )  # fmt: skip
+        session.flush()
+        return made.id, row_of(session, f"announcement:{made.id}")
+
+    @staticmethod
+    def cancel(sessions: sessionmaker[Session], announced: UUID) -> tuple[int, int]:
+        with sessions.begin() as session:
+            found = announcements.cancel(session, announced, cancelled_by=new_id(), now=NOON)
+            return found.row.called_off, found.waiting
+
+    @pytest.mark.parametrize("is_carried", [False, True])
+    def test_what_a_worker_only_weighed_meanwhile_does_not_leave_in_the_morning(
+        self, sessions: sessionmaker[Session], mia: Contact, at: Callable[[datetime], None], post: Post,
+        channel_settings: ChannelSettings, is_carried: bool,
+    ) -> None:  # fmt: skip
+        with sessions.begin() as session:
+            announced, letter = self.announce(session)
+            news(session, mia, "Yoga", purpose="marketing" if is_carried else "coaching")
+            letter.channel, letter.fallbacks, letter.recipient = "email", [], mia.email
+            if is_carried:
+                first = row_of(session, "Yoga")
+                first.digest_at = letter.digest_at = NOON
+                first.digest_id = letter.digest_id = first.id
+            weighed = letter.id
+        with sessions.begin() as worker:
+            worker.get_one(OutgoingMessage, weighed, with_for_update=True)
+            assert self.cancel(sessions, announced) == (0, 1)
+        at(EIGHT)
+        Dispatcher(sessions, channel_settings).send_due("email")
+        with sessions() as session:
+            letter = row_of(session, f"announcement:{announced}")
+            assert (letter.status, letter.reason) == ("withheld", "called_off")
+            assert row_of(session, "Yoga").status == "sent"
+        assert [mail["Subject"] for mail in post.mails] == ["Yoga"]
+
+    def test_what_leaves_in_a_list_meanwhile_is_not_said_to_be_taken_back(
+        self, sessions: sessionmaker[Session], mia: Contact
+    ) -> None:
+        """A worker is done with what the list says, and about to hand it over, between two statements of ours."""
+        with sessions.begin() as session:
+            announced, letter = self.announce(session)
+            news(session, mia, "Yoga")
+            first = row_of(session, "Yoga")
+            first.channel = letter.channel = "email"
+            first.digest_id = letter.digest_id = first.id
+            carrier, carried = first.id, letter.id
+        worker = sessions()
+        for one in (carrier, carried):
+            worker.get_one(OutgoingMessage, one, with_for_update=True)
+        worker.get_one(OutgoingMessage, carrier).in_doubt_since = NOON
+        engine = worker.get_bind()
+
+        def go_on(*told: Any) -> None:
+            if "SKIP LOCKED" in told[2]:
+                worker.commit()
+
+        worker.flush()
+        event.listen(engine, "after_cursor_execute", go_on)
+        called_off, waiting = self.cancel(sessions, announced)
+        event.remove(engine, "after_cursor_execute", go_on)
+        worker.close()
+        with sessions() as session:
+            assert row_of(session, f"announcement:{announced}").status == "queued"
+        assert (called_off, waiting) == (0, 1)
+
+    def test_what_may_have_left_is_not_counted_among_what_had_not(
+        self, sessions: sessionmaker[Session], mia: Contact
+    ) -> None:
+        with sessions.begin() as session:
+            announced, letter = self.announce(session)
+            letter.in_doubt_since = NOON
+        assert self.cancel(sessions, announced) == (0, 0)
