@@ -228,8 +228,8 @@ def newest_snapshot(lake: Lake) -> str:
 
 
 def snapshot(lake: Lake) -> str:
-    """SQL for the catalog: the id of the snapshot `:snapshot_id`, while it is kept."""
-    return f"select snapshot_id from {lake}.ducklake_snapshot where snapshot_id = :snapshot_id"  # noqa: S608 - one of two names
+    """SQL for the catalog: when the snapshot `:snapshot_id` was made, while it is kept."""
+    return f"select snapshot_time from {lake}.ducklake_snapshot where snapshot_id = :snapshot_id"  # noqa: S608 - one of two names
 
 
 def row_counts(lake: Lake) -> str:

@@ -16,7 +16,7 @@ import duckdb
 import psycopg
 import pyarrow as pa
 from psycopg.errors import UndefinedTable
-from sqlalchemy import BigInteger, Engine, column
+from sqlalchemy import BigInteger, DateTime, Engine, column
 from sqlalchemy import text as statement_of
 from sqlalchemy.exc import DBAPIError
 
@@ -56,8 +56,8 @@ def _newest(lake: warehouse.Lake) -> Statement[tuple[int | None]]:
 
 
 _NEWEST, _NEWEST_RAW = _newest("marts"), _newest("raw")
-_KEPT: Statement[tuple[int]] = Statement(
-    statement_of(warehouse.snapshot("marts")).columns(column("snapshot_id", BigInteger))
+_MADE: Statement[tuple[datetime]] = Statement(
+    statement_of(warehouse.snapshot("marts")).columns(column("snapshot_time", DateTime(timezone=True)))
 )
 NEWEST_OF_BOTH: Statement[tuple[int | None, int | None]] = Statement(
     statement_of(
@@ -82,7 +82,8 @@ class Bound:
 
     Attributes:
         key: All that its answer depends on: equal keys are equal answers. The row policy is in it, so who may not see
-            the same rows does not have the same key.
+            the same rows does not have the same key; nor has an answer of a lake that was made anew, or put back from a
+            backup, where a snapshot's number is given again: when it was made is in the key.
         columns: Of each mart that is there, those that it may read.
     """
 
@@ -219,8 +220,11 @@ class Lake:
 
     def _is_kept(self, snapshot_id: int) -> bool:
         """Asked each time: what a snapshot said that an erasure has ended, is not told from any memory."""
+        return self._moment_of(snapshot_id) is not None
+
+    def _moment_of(self, snapshot_id: int) -> datetime | None:
         with catalog_errors(), self._catalog.connect() as connection:
-            return bool(_KEPT.all(connection, {"snapshot_id": snapshot_id}))
+            return next((made for (made,) in _MADE.all(connection, {"snapshot_id": snapshot_id})), None)
 
     def ask(self, query: Query, *, snapshot_id: int | None = None) -> Answer:
         """Run a query at a snapshot (default: the newest), or tell what it was answered, here or in another process.
@@ -362,7 +366,9 @@ class Lake:
             text = query.to_run(at, missing=missing)
             sql = query.to_read(at, missing=missing)
             columns = {name: query.columns_of(name) for name in query.relations if name not in missing}
-            return Bound(text, sql, version, repr((text, given)), at, frozenset(missing), columns)
+            made = self._snapshots.get(("moment", version), lambda: self._moment_of(version))
+            key = repr((text, given, made and made.astimezone(UTC)))
+            return Bound(text, sql, version, key, at, frozenset(missing), columns)
 
         return self._bindings.get((query.text, given, query.then, version), bind)
 

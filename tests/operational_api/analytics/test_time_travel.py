@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 
 from contracts import warehouse
@@ -226,6 +227,18 @@ class TestPastThatEndedWithAnErasure:
             told = [admin.get(path, params=one) for one in asked]
         assert [(one.status_code, one.json().get("code")) for one in told] == [(422, "analytics.not_that_long_ago")] * 3
         app.state.lake.close()
+
+    def test_a_number_that_another_snapshot_had_before_is_no_sign_of_it(self, own):
+        """As of a lake that was put back from a backup, or made anew: its numbers are given again."""
+        path, told = "/api/analytics/metrics/mrr", []
+        for _ in range(2):
+            app = serve(own)
+            told.append(person(app, "admin").get(path))
+            app.state.lake.close()
+            with psycopg.connect(own.lake_catalog_url.get_secret_value()) as catalog:
+                catalog.execute("update marts.ducklake_snapshot set snapshot_time = snapshot_time + interval '1 hour'")
+        assert told[0].json()["snapshot_id"] == told[1].json()["snapshot_id"]
+        assert told[0].headers["ETag"] != told[1].headers["ETag"]
 
     def test_months_that_it_changed_are_told_without_their_numbers(self, ended):
         app, then = ended
