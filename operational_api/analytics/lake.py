@@ -110,7 +110,7 @@ class Lake:
         self._answers: Remembered[pa.Table | None] = Remembered(settings.analytics_cache_mib * 2**20 // 2)
         self._shared = Shared(
             settings.redis_url.get_secret_value(), settings.analytics_answers_key.get_secret_value(),
-            making_seconds=settings.analytics_query_seconds,
+            making_seconds=2 * settings.analytics_query_seconds,  # its maker may have waited for a cursor as long
         )  # fmt: skip
         self._snapshots: Remembered[Any] = Remembered(512)
         self._missing: Remembered[frozenset[str]] = Remembered(64)
