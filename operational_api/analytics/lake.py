@@ -167,7 +167,7 @@ class Lake:
             return int(found)
 
         found = int(self._snapshots.get((moment, newest), find))
-        return found if self._is_kept(found) else find()
+        return found if self._moment_of(found) is not None else find()
 
     def first_after(self, moment: datetime) -> int:
         """Id of the oldest snapshot that is still kept and younger than `moment`.
@@ -204,25 +204,14 @@ class Lake:
         Raises:
             NotThatLongAgo: it is not kept any more, or was never there.
         """
-
-        def find() -> datetime:
-            with self._cursor() as cursor:
-                row = cursor.execute(
-                    "select snapshot_time from marts.snapshots() where snapshot_id = ?", [snapshot_id]
-                ).fetchone()
-            if row is None:
-                raise NotThatLongAgo(f"The lake has no snapshot {snapshot_id}.")
-            made: datetime = row[0]
-            return made.astimezone(UTC)
-
-        found: datetime = self._snapshots.get(snapshot_id, find)
-        return found if self._is_kept(snapshot_id) else find()
-
-    def _is_kept(self, snapshot_id: int) -> bool:
-        """Asked each time: what a snapshot said that an erasure has ended, is not told from any memory."""
-        return self._moment_of(snapshot_id) is not None
+        found = self._moment_of(snapshot_id)
+        if found is None:
+            raise NotThatLongAgo(f"The lake has no snapshot {snapshot_id}.")
+        return found.astimezone(UTC)
 
     def _moment_of(self, snapshot_id: int) -> datetime | None:
+        """When it was made, while it is kept. Asked each time: what a snapshot said that an erasure has ended, is not
+        told from any memory."""
         with catalog_errors(), self._catalog.connect() as connection:
             return next((made for (made,) in _MADE.all(connection, {"snapshot_id": snapshot_id})), None)
 

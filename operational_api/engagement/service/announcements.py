@@ -28,7 +28,8 @@ SEGMENTS = {
 }
 """Who an announcement is for: what the group is called, and who is in it. All but the first are stages of `lifecycle`;
 who is behind with a payment is a member in any of them."""
-TEMPLATE = _NAME = "announcement"
+TEMPLATE = "announcement"
+"""Of the letters, and what their keys begin with."""
 _STAGES = {
     "active": ("active", "won_back", "at_risk", "paused"), "trial": ("trial",), "at_risk": ("at_risk",),
     "churned": ("churned",),
@@ -131,7 +132,7 @@ def cancel(session: Session, announcement_id: UUID, *, cancelled_by: UUID, now: 
 def is_cancelled(session: Session, dedupe_key: str) -> bool:
     """Whether the announcement that a letter is of was taken back."""
     name, _, rest = dedupe_key.partition(":")
-    if name != _NAME:
+    if name != TEMPLATE:
         return False
     announced = UUID(rest.partition(":")[0])
     return session.scalar(select(Announcement.cancelled_at).where(Announcement.id == announced)) is not None
@@ -172,4 +173,4 @@ def _waiting(session: Session) -> dict[str, int]:
 
 
 def _key(announcement_id: UUID) -> str:
-    return f"{_NAME}:{announcement_id}"
+    return f"{TEMPLATE}:{announcement_id}"

@@ -254,10 +254,7 @@ def test_what_a_list_carries_that_may_have_left_is_called_off_where_the_list_can
     """Else its words change, and who is asked whether they have it say no."""
     life = lives(sessions, channel_settings)()
     life.begin(kind=kind, zone="UTC", has_lists=True)
-    life.news(count=3)
-    life.the_worker_comes_by(mishap="")
-    life.time_passes(minutes=1440)
-    life.the_worker_comes_by(mishap="taken")
+    life.a_list_falls_due(count=3, mishap="taken")
     life.is_called_off(pick=0)
     life.time_passes(minutes=60)
     life.the_worker_comes_by(mishap="")
@@ -272,10 +269,7 @@ def test_a_list_that_may_have_left_is_replaced_by_what_of_it_is_left_over(
     """Whatever becomes of the next try: the first may be on the phone's screen since."""
     life = lives(sessions, channel_settings)()
     life.begin(kind="replaces", zone="UTC", has_lists=True)
-    life.news(count=3)
-    life.the_worker_comes_by(mishap="")
-    life.time_passes(minutes=1440)
-    life.the_worker_comes_by(mishap="taken")
+    life.a_list_falls_due(count=3, mishap="taken")
     life.the_worker_comes_by(mishap=then)
     life.choose(pace="at_once", hour=8)
     life.news(count=1)
