@@ -33,6 +33,33 @@ class LeadChanged(Event):
     by: str
 
 
+class LeadLost(Event):
+    """Who asked is not coming: somebody of the business said so. They may ask again, which is another lead."""
+
+    type: ClassVar[str] = "engagement.lead_lost"
+    aggregate: ClassVar[str] = "lead_id"
+    lead_id: UUID
+    lost_by: UUID
+
+
+class LeadReopened(Event):
+    """That a lead was lost is taken back: they wait again."""
+
+    type: ClassVar[str] = "engagement.lead_reopened"
+    aggregate: ClassVar[str] = "lead_id"
+    lead_id: UUID
+    reopened_by: UUID
+
+
+class LeadForgotten(Event):
+    """Who asked wants to be forgotten: name, address and number are gone, and whoever has a copy takes them out too."""
+
+    type: ClassVar[str] = "engagement.lead_forgotten"
+    aggregate: ClassVar[str] = "lead_id"
+    lead_id: UUID
+    forgotten_by: UUID
+
+
 class MessageSent(Event):
     """`kind` is chat, nudge or system."""
 

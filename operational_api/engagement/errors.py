@@ -18,6 +18,8 @@ DomainError
 |- TemplateRejected     422   a template without a name or words, or a second one of its name
 |- TooSoon              422   a later message for the past, or for a time that the clocks jump over
 |- MessageNotUndecided  409   it is known what became of it, or somebody was quicker
+|- LeadHasAccount       409   what became of a lead with an account is the account's
+|- LeadAskedAgain       409   they have asked again since, and wait under that
 |- MailArrives          409   an address from which nothing came back
 |- FileRejected         422   too large, or of a kind that is not taken
 |- FileChecked          409   not looked through for viruses yet
@@ -25,6 +27,7 @@ DomainError
 |- ForgedMessageEvent   401   a provider's event without a good signature
 |- MalformedMessageEvent 400  signed, but no event of the provider's
 |- BadUnsubscribeLink   404   changed, or never ours
+|- LeadNotFound         404   no such lead, of another studio, or forgotten
 |- ScheduledNotFound    404   no such later message, or it has left
 |- TemplateNotFound     404
 |- AttachmentNotFound   404
@@ -145,6 +148,18 @@ class BadUnsubscribeLink(NotFound):
 
 class ScheduledNotFound(NotFound):
     """There is no such later message, or it has left already."""
+
+
+class LeadHasAccount(DomainError):
+    """They have an account: who they are, and what became of them, is said there."""
+
+
+class LeadAskedAgain(DomainError):
+    """They have asked again since, and wait under that."""
+
+
+class LeadNotFound(NotFound):
+    """There is no such lead."""
 
 
 class AnnouncementNotFound(NotFound):

@@ -15,10 +15,20 @@ SCHEMA = {"schema": "engagement"}
 
 
 class Lead(Base):
-    """Somebody interested, not yet an account. `source` is where they came from, `owner` who sells to them (a name)."""
+    """Somebody interested, not yet an account. `source` is where they came from, `owner` who sells to them (a name);
+    of who was forgotten `email` is empty."""
 
     __tablename__ = "leads"
-    __table_args__ = (Index("ix_leads_email", text("lower(email)")), SCHEMA)
+    __table_args__ = (
+        Index("ix_leads_email", text("lower(email)")),
+        Index("ix_leads_created_at", "created_at", "id"),
+        Index(
+            "ix_leads_waiting", "created_at", "id", postgresql_where=text("converted_at is null and lost_at is null")
+        ),
+        Index("ix_leads_lost", "created_at", "id", postgresql_where=text("lost_at is not null and email <> ''")),
+        Index("ix_leads_name_trigrams", text("lower(name) gin_trgm_ops"), postgresql_using="gin"),
+        SCHEMA,
+    )
     id: Mapped[Id]
     name: Mapped[str]
     email: Mapped[str]

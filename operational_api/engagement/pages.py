@@ -13,7 +13,7 @@ from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from operational_api.core.database import DbSession
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal, Principal
-from operational_api.engagement import links
+from operational_api.engagement import lead_pages, links
 from operational_api.engagement.channels.rendering import Rendered
 from operational_api.engagement.errors import HalfQuiet, MessageRejected
 from operational_api.engagement.models import Attachment, Message, Phone
@@ -44,6 +44,7 @@ NAV = [
     NavItem("Messages", "/messages", "engagement.talk", order=40, icon="message", badge=unread_count),
     NavItem("Inbox", "/inbox", "engagement.keep_inbox", order=70, icon="bell", badge=inbox.unread, place="top"),
     NavItem("Announcements", "/staff/announcements", "engagement.announce", order=75, icon="bell"),
+    *lead_pages.NAV,
 ]
 SHOWN = 40
 LENGTHS = [
@@ -350,6 +351,9 @@ def cancel_announcement(
     """Take back what has not left."""
     found = announcements.cancel(session, announcement_id, cancelled_by=cancelled_by, now=datetime.now(UTC))
     return redirect(request, "/staff/announcements", flash=f"Taken back before it left: {found.row.called_off}.")
+
+
+router.include_router(lead_pages.router)
 
 
 def _time(value: str) -> time | None:

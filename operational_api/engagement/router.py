@@ -11,7 +11,7 @@ from operational_api.core.paging import Cursor, Limit, Page
 from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 from operational_api.core.routing import ContextRouter
-from operational_api.engagement import hooks, inbox, outreach, public
+from operational_api.engagement import hooks, inbox, lead_router, outreach, public
 from operational_api.engagement.schemas import (
     LeadCreate,
     LeadReceipt,
@@ -108,5 +108,6 @@ def create_lead(body: LeadCreate, session: DbSession) -> LeadReceipt:
 
 router.include_router(api)
 router.include_router(inbox.api)
+router.include_router(lead_router.api)
 router.include_router(outreach.api)
 router.include_router(hooks.hooks)

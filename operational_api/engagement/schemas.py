@@ -8,10 +8,11 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field, NaiveDatetime
 
 from operational_api.core.wall_time import WallTime
-from operational_api.engagement.models import ContactPreference, Message
+from operational_api.engagement.models import ContactPreference, Lead, Message
 from operational_api.engagement.sending import DIGESTED, MORNING, Digested, Pace, Purpose, Rhythm
 from operational_api.engagement.service.announcements import Announced
 from operational_api.engagement.service.contacts import Contact
+from operational_api.engagement.service.leads import State, state_of
 from operational_api.engagement.service.scheduled import MOST_FILES
 from operational_api.engagement.service.threads import Thread
 
@@ -203,6 +204,37 @@ class LeadReceipt(BaseModel):
     """Thanks; nothing is said about whether the address was known."""
 
     state: Literal["received"] = "received"
+
+
+class LeadRead(BaseModel):
+    """Somebody who left their address. `owner` is who calls them, a name; `customer_id` whose account they have."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    name: str
+    email: str
+    phone: str | None
+    source: str
+    owner: str | None
+    location_id: UUID | None
+    state: State
+    customer_id: UUID | None
+    created_at: datetime
+    converted_at: datetime | None
+    lost_at: datetime | None
+
+    @classmethod
+    def of(cls, lead: Lead) -> Self:
+        facts = {name: getattr(lead, name) for name in cls.model_fields if name != "state"}
+        return cls(**facts, state=state_of(lead))
+
+
+class LeadWrite(BaseModel):
+    """What the desk knows of a lead. Null takes a number, or who calls, away."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
+    phone: Annotated[str, Field(max_length=40, pattern=NO_NUL)] | None
+    owner: Annotated[str, Field(max_length=200, pattern=NO_NUL)] | None
 
 
 Short = Annotated[str, Field(max_length=4000, pattern=NO_NUL)]

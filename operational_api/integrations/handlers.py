@@ -50,6 +50,12 @@ def forget_contact(session: Session, event: Event) -> None:
     contacts.leave(session, event.account_id, clock.now())
 
 
+def forget_lead(session: Session, event: Event) -> None:
+    """Who asked to be forgotten is archived there, as who leaves us is."""
+    assert isinstance(event, engagement.LeadForgotten)  # noqa: S101
+    contacts.leave(session, event.lead_id, clock.now())
+
+
 def forget_person(session: Session, event: Event) -> None:
     """Nothing that a closed account's devices sent is kept."""
     assert isinstance(event, identity.AccountClosed)  # noqa: S101
@@ -82,6 +88,8 @@ PERIODIC = [("integrations.forget_deliveries", timedelta(minutes=10), deliveries
 CRM = {
     engagement.LeadCaptured.type: mark_person,
     engagement.LeadChanged.type: mark_person,
+    engagement.LeadReopened.type: mark_person,
+    engagement.LeadForgotten.type: forget_lead,
     engagement.LifecycleStageChanged.type: mark_person,
     engagement.LeadConverted.type: convert_contact,
     identity.EmailVerified.type: mark_person,

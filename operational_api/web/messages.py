@@ -25,16 +25,17 @@ from operational_api.web.wording import messages_of, reads_like_words
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 PACKAGE = Path(__file__).parents[1]
 STAFF_TEMPLATES = (
-    "engagement/announcements", "gateway/no_", "gateway/quality", "integrations/_webhook", "integrations/webhook",
-    "scheduling/_class", "scheduling/_effect", "scheduling/_terms", "scheduling/availability", "scheduling/class",
-    "scheduling/studio", "staff/", "training/coaching", "training/template", "web/api_docs", "web/design",
+    "engagement/announcements", "engagement/lead", "gateway/no_", "gateway/quality", "integrations/_webhook",
+    "integrations/webhook", "scheduling/_class", "scheduling/_effect", "scheduling/_terms", "scheduling/availability",
+    "scheduling/class", "scheduling/studio", "staff/", "training/coaching", "training/template", "web/api_docs",
+    "web/design",
 )  # fmt: skip
 """Beginnings of the names of pages that only staff and those who build see: English."""
 STAFF_MODULES = (
-    "analytics", "automation", "staff", "integrations/outgoing", "integrations/crm", "integrations/service/connectors",
-    "scheduling/class_pages", "scheduling/hours_pages", "scheduling/studio_pages", "training/pages/coaching",
-    "training/pages/templates", "training/pages/exercises", "gateway/errors", "gateway/caching", "migrations",
-    "web/messages", "commerce/billing/service", "commerce/reconciliation",
+    "analytics", "automation", "staff", "engagement/lead_pages", "integrations/outgoing", "integrations/crm",
+    "integrations/service/connectors", "scheduling/class_pages", "scheduling/hours_pages", "scheduling/studio_pages",
+    "training/pages/coaching", "training/pages/templates", "training/pages/exercises", "gateway/errors",
+    "gateway/caching", "migrations", "web/messages", "commerce/billing/service", "commerce/reconciliation",
 )  # fmt: skip
 """The same of modules."""
 

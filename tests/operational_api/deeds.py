@@ -58,6 +58,8 @@ BROWSER = {
 NEWS = {"segment": "everybody", "subject": "Closed on Friday", "body": "See you on Saturday."}
 DOUBT = {"message_id": "IN_DOUBT"}
 ANNOUNCED = {"announcement_id": "ANNOUNCED"}
+LEAD, LOST_LEAD = {"lead_id": "LEAD"}, {"lead_id": "LOST_LEAD"}
+KNOWN = {"name": "Lea Lind", "phone": "+49 30 1", "owner": "Ana"}
 HEALTH = dict.fromkeys(SCREENING["answers"], "no")
 
 DEEDS: dict[str, Deed] = {
@@ -286,6 +288,18 @@ DEEDS: dict[str, Deed] = {
     # engagement
     "POST /api/engagement/leads": Deed("guest", body={"name": "Nora", "email": "nora@plyo.test"}),
     "POST /api/engagement/templates": Deed("coach", body={"name": "Well done", "body": "Well done!"}),
+    "GET /api/engagement/leads": Deed("front_desk", query={"q": "lea"}),
+    "PUT /api/engagement/leads/{lead_id}": Deed("front_desk", LEAD, body=KNOWN),
+    "DELETE /api/engagement/leads/{lead_id}": Deed("front_desk", LEAD),
+    "PUT /api/engagement/leads/{lead_id}/loss": Deed("front_desk", LEAD),
+    "DELETE /api/engagement/leads/{lead_id}/loss": Deed("front_desk", LOST_LEAD),
+    "GET /staff/leads": Deed("front_desk"),
+    "POST /staff/leads": Deed("front_desk", form={"name": "Nora", "email": "nora@plyo.test"}),
+    "GET /staff/leads/{lead_id}": Deed("front_desk", LEAD),
+    "POST /staff/leads/{lead_id}": Deed("front_desk", LEAD, form=KNOWN),
+    "POST /staff/leads/{lead_id}/loss": Deed("front_desk", LEAD, form={}),
+    "POST /staff/leads/{lead_id}/reopening": Deed("front_desk", LOST_LEAD, form={}),
+    "POST /staff/leads/{lead_id}/erasure": Deed("front_desk", LEAD, form={}),
     "POST /api/engagement/announcements": Deed("admin", body=NEWS),
     "POST /api/engagement/announcements/{announcement_id}/cancellation": Deed("admin", ANNOUNCED),
     "POST /staff/announcements": Deed("admin", form=NEWS),

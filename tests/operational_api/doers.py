@@ -27,7 +27,7 @@ from operational_api.commerce.service import approvals, findings
 from operational_api.core.principal import Principal
 from operational_api.engagement import links
 from operational_api.engagement.models import OutgoingMessage, PushSubscription
-from operational_api.engagement.service import addresses, announcements
+from operational_api.engagement.service import addresses, announcements, leads
 from operational_api.engagement.settings import ChannelSettings
 from operational_api.identity.models import Account
 from operational_api.scheduling.models import Coach, Location, PublicHoliday, TimeOff
@@ -269,6 +269,14 @@ class Doers:
             session, author_id=self._world.people["admin"].id, segment="everybody", subject="We open at six",
             body="From Monday on.", now=now,
         )  # fmt: skip
+        asked = [
+            leads.capture_lead(
+                session, name=name, email=f"{name}@plyo.test".lower(), source="website", location_id=None, now=now
+            )
+            for name in ("Lea", "Lou")
+        ]
+        leads.lose_lead(session, asked[1].id, lost_by=self._world.people["admin"].id, now=now)
+        self.words |= {"LEAD": str(asked[0].id), "LOST_LEAD": str(asked[1].id)}
         about = links.Subscription(trainee, "email", "coaching")
         path = links.unsubscribe_path(ChannelSettings(session_secret=app.state.settings.session_secret).link_key, about)
         self.words |= {"IN_DOUBT": str(doubted.id), "DEVICE": device.endpoint, "UNSUBSCRIBE": path.rpartition("/")[2]}

@@ -135,6 +135,7 @@ ROLES_OF: dict[str, str] = {
     "engagement.keep_templates": COACHES,
     "engagement.schedule_message": COACHES,
     "engagement.announce": "admin",
+    "engagement.keep_leads": "front_desk admin",
     "engagement.settle_message": "admin",
     "engagement.revive_address": "support admin",
     "commerce.close_pay_period": "finance admin",

@@ -343,6 +343,11 @@ NOBODYS = {
     "POST /api/commerce/commission-payout-batches/{batch_id}/reversal",
     "POST /staff/commissions/paid-outside", "GET /staff/commissions/paid-outside/{batch_id}",
     "POST /staff/commissions/paid-outside/{batch_id}/reversal",
+    # a lead is nobody yet; whose studio it is, is asked beside: engagement/test_leads.py
+    "PUT /api/engagement/leads/{lead_id}", "DELETE /api/engagement/leads/{lead_id}",
+    "PUT /api/engagement/leads/{lead_id}/loss", "DELETE /api/engagement/leads/{lead_id}/loss",
+    "GET /staff/leads/{lead_id}", "POST /staff/leads/{lead_id}", "POST /staff/leads/{lead_id}/loss",
+    "POST /staff/leads/{lead_id}/reopening", "POST /staff/leads/{lead_id}/erasure",
     # news is the business's own
     "POST /api/engagement/announcements/{announcement_id}/cancellation",
     "POST /staff/announcements/{announcement_id}/cancellation",

@@ -1,17 +1,32 @@
-"""Guests who leave their address: kept once each, told to nobody but the business."""
+"""Guests who leave their address: kept once each, told to nobody but the business, and what becomes of them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select, text, true, tuple_, update
 from sqlalchemy.orm import Session
 
-from contracts.events.engagement import LeadCaptured, LeadChanged, LeadConverted
+from contracts.events.engagement import (
+    LeadCaptured,
+    LeadChanged,
+    LeadConverted,
+    LeadForgotten,
+    LeadLost,
+    LeadReopened,
+)
+from operational_api.core import audit, paging
 from operational_api.core.outbox import publish
-from operational_api.engagement.errors import InvalidEmail
+from operational_api.engagement.errors import InvalidEmail, LeadAskedAgain, LeadHasAccount, LeadNotFound
 from operational_api.engagement.models import Lead
+
+State = Literal["waiting", "account", "lost"]
+STATES: tuple[State, ...] = get_args(State)
+SOURCES = ("website", "referral", "instagram", "walk_in", "event", "other")
+"""Where somebody may say that they come from; a CRM may know others."""
+FORGOTTEN = "Forgotten at their wish"
 
 AMENDABLE = {"name": 200, "phone": 40, "source": 30, "owner": 200}
 """What another system may say of a lead, and how long it may be."""
@@ -29,10 +44,7 @@ def capture_lead(
     email = email.strip()
     if len(email) > 254 or not _EMAIL.match(email):
         raise InvalidEmail
-    session.execute(text("select pg_advisory_xact_lock(hashtext('lead:' || lower(:email)))"), {"email": email})
-    known = session.scalar(
-        select(Lead).where(func.lower(Lead.email) == email.lower(), Lead.converted_at.is_(None), Lead.lost_at.is_(None))
-    )
+    known = _waiting(session, email)
     if known is not None:
         return known
     lead = Lead(name=name.strip(), email=email, source=source, location_id=location_id, created_at=now)
@@ -65,7 +77,7 @@ def amend_lead(session: Session, lead_id: UUID, values: Mapping[str, str | None]
         False: nothing was other than it is, or there is no such lead.
     """
     lead = session.get(Lead, lead_id, with_for_update=True, populate_existing=True)
-    if lead is None:
+    if lead is None or not lead.email:  # who was forgotten is not learned of again
         return False
     wanted = {name: (value or "").strip()[: AMENDABLE[name]] or None for name, value in values.items()}
     changed = tuple(
@@ -78,3 +90,119 @@ def amend_lead(session: Session, lead_id: UUID, values: Mapping[str, str | None]
         session.flush()
         publish(session, LeadChanged(occurred_at=now, lead_id=lead.id, changed=changed, by=by))
     return bool(changed)
+
+
+def state_of(lead: Lead) -> State:
+    """Whether they wait, have an account by now, or are not coming."""
+    return "account" if lead.converted_at is not None else "lost" if lead.lost_at is not None else "waiting"
+
+
+def leads_of(
+    session: Session, state: State, *, wanted: str = "", studios: Collection[UUID] | None, limit: int,
+    cursor: str | None = None,
+) -> tuple[list[Lead], str | None]:  # fmt: skip
+    """Leads in a state, the latest first; nobody who was forgotten.
+
+    Args:
+        wanted: Part of a name, or a whole address; empty for all.
+        studios: Only who asked at one of these, or at none; None: all.
+    """
+    query = select(Lead).where(_STATES[state], _is_at(studios))
+    if typed := " ".join(wanted.split()).lower():
+        named = func.lower(Lead.name).contains(typed, autoescape=True)
+        query = query.where(named | (func.lower(Lead.email) == typed))
+    if cursor is not None:
+        last = map(literal, paging.after(cursor, datetime, UUID))
+        query = query.where(tuple_(Lead.created_at, Lead.id) < tuple_(*last))
+    rows = session.scalars(query.order_by(Lead.created_at.desc(), Lead.id.desc()).limit(limit + 1)).all()
+    return paging.cut(rows, limit, lambda lead: (lead.created_at, lead.id))
+
+
+def get_lead(session: Session, lead_id: UUID, *, is_locked: bool = False) -> Lead:
+    """One lead.
+
+    Raises:
+        LeadNotFound: there is none, or they were forgotten.
+    """
+    lead = session.get(Lead, lead_id, with_for_update=is_locked or None, populate_existing=is_locked)
+    if lead is None or not lead.email:
+        raise LeadNotFound
+    return lead
+
+
+def lose_lead(session: Session, lead_id: UUID, *, lost_by: UUID, now: datetime) -> Lead:
+    """They are not coming. Again is as once.
+
+    Raises:
+        LeadNotFound: as `get_lead`.
+        LeadHasAccount: they came.
+    """
+    lead = _without_account(session, lead_id)
+    if lead.lost_at is None:
+        lead.lost_at = now
+        session.flush()
+        publish(session, LeadLost(occurred_at=now, lead_id=lead.id, lost_by=lost_by))
+    return lead
+
+
+def reopen_lead(session: Session, lead_id: UUID, *, reopened_by: UUID, now: datetime) -> Lead:
+    """They wait again. Again is as once.
+
+    Raises:
+        LeadNotFound: as `get_lead`.
+        LeadHasAccount: they came.
+        LeadAskedAgain: another lead with their address waits.
+    """
+    found = get_lead(session, lead_id)
+    other = _waiting(session, found.email)  # before the row itself, as `capture_lead` does
+    lead = _without_account(session, lead_id)
+    if lead.lost_at is not None:
+        if other is not None:
+            raise LeadAskedAgain
+        lead.lost_at = None
+        session.flush()
+        publish(session, LeadReopened(occurred_at=now, lead_id=lead.id, reopened_by=reopened_by))
+    return lead
+
+
+def forget_lead(session: Session, lead_id: UUID, *, forgotten_by: UUID, now: datetime) -> None:
+    """Take out who they are, at their wish; that somebody asked, when and where from stays, without them.
+
+    Raises:
+        LeadNotFound: as `get_lead`.
+        LeadHasAccount: closing the account forgets all of them.
+    """
+    lead = _without_account(session, lead_id)
+    lead.name, lead.email, lead.phone, lead.owner = FORGOTTEN, "", None, None
+    lead.lost_at = lead.lost_at or now
+    session.flush()
+    audit.record(
+        session, "engagement.keep_leads", "Lead", lead.id, actor_id=forgotten_by, purpose="operations",
+        details={"decision": "forgotten"}, now=now,
+    )  # fmt: skip
+    publish(session, LeadForgotten(occurred_at=now, lead_id=lead.id, forgotten_by=forgotten_by))
+
+
+def _waiting(session: Session, email: str) -> Lead | None:
+    """Who waits with this address; one transaction at a time asks."""
+    session.execute(text("select pg_advisory_xact_lock(hashtext('lead:' || lower(:email)))"), {"email": email})
+    return session.scalar(select(Lead).where(func.lower(Lead.email) == email.lower(), _STATES["waiting"]))
+
+
+def _without_account(session: Session, lead_id: UUID) -> Lead:
+    lead = get_lead(session, lead_id, is_locked=True)
+    if lead.converted_at is not None:
+        raise LeadHasAccount
+    return lead
+
+
+def _is_at(studios: Collection[UUID] | None) -> ColumnElement[bool]:
+    return true() if studios is None else or_(Lead.location_id.is_(None), Lead.location_id.in_(studios))
+
+
+_STATES: Mapping[State, ColumnElement[bool]] = {
+    "waiting": and_(Lead.converted_at.is_(None), Lead.lost_at.is_(None)),
+    "account": and_(Lead.converted_at.is_not(None), Lead.email != ""),
+    "lost": and_(Lead.lost_at.is_not(None), Lead.email != ""),
+}
+"""What of a lead says the state that it is in."""

@@ -88,6 +88,7 @@ staff := {
 	"compliance.request_export": {"admin"},
 	"engagement.read_messages": {"admin"},
 	"engagement.announce": {"admin"},
+	"engagement.keep_leads": {"front_desk", "admin"},
 	"engagement.settle_message": {"admin"},
 	"engagement.revive_address": {"support", "admin"},
 	"gateway.ask_anything": {"coach", "lead_coach", "front_desk", "support", "finance", "data", "admin"},

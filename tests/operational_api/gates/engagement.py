@@ -2,6 +2,20 @@
 
 ROUTES_OF: dict[str, tuple[str, ...]] = {
     "engagement.leave_lead": ("POST /api/engagement/leads",),
+    "engagement.keep_leads": (
+        "GET /api/engagement/leads",
+        "PUT /api/engagement/leads/{lead_id}",
+        "DELETE /api/engagement/leads/{lead_id}",
+        "PUT /api/engagement/leads/{lead_id}/loss",
+        "DELETE /api/engagement/leads/{lead_id}/loss",
+        "GET /staff/leads",
+        "POST /staff/leads",
+        "GET /staff/leads/{lead_id}",
+        "POST /staff/leads/{lead_id}",
+        "POST /staff/leads/{lead_id}/loss",
+        "POST /staff/leads/{lead_id}/reopening",
+        "POST /staff/leads/{lead_id}/erasure",
+    ),
     "engagement.read_messages": (
         "GET /api/engagement/threads/{customer_id}/messages",
         "GET /api/engagement/threads/{customer_id}/attachments",

@@ -11,7 +11,7 @@ from contracts.events import identity
 from operational_api.core import failpoints
 from operational_api.core.models import OutboxEvent
 from operational_api.engagement.models import Lead, LifecycleStage
-from operational_api.engagement.service.leads import capture_lead, convert_leads
+from operational_api.engagement.service.leads import capture_lead, convert_leads, forget_lead
 from operational_api.integrations.crm import standing
 from operational_api.integrations.crm.models import CrmContact
 from operational_api.integrations.crm.sync import CrmWorker
@@ -100,6 +100,20 @@ class TestOut:
         hear(session, identity.EmailChanged(occurred_at=NOW, account_id=mia.id))
         drain(worker)
         hear(session, identity.AccountClosed(occurred_at=NOW, account_id=mia.id))
+        drain(worker)
+        assert [one["archived"] for one in crm.store.objects["contacts"].values()] == [True]
+        assert session.scalars(select(CrmContact)).all() == []
+
+    def test_a_lead_that_wants_to_be_forgotten_is_archived_there_too(
+        self, session: Session, crm: LocalHubSpot, worker: CrmWorker
+    ) -> None:
+        lead = capture_lead(session, name="Lea", email="lea@example.test", source="web", location_id=None, now=NOW)
+        hear(session, facts.LeadCaptured(occurred_at=NOW, lead_id=lead.id, source="web"))
+        drain(worker)
+        assert [one["archived"] for one in crm.store.objects["contacts"].values()] == [False]
+        desk = make_account(session, role="front_desk")
+        forget_lead(session, lead.id, forgotten_by=desk.id, now=NOW)
+        hear(session, facts.LeadForgotten(occurred_at=NOW, lead_id=lead.id, forgotten_by=desk.id))
         drain(worker)
         assert [one["archived"] for one in crm.store.objects["contacts"].values()] == [True]
         assert session.scalars(select(CrmContact)).all() == []
