@@ -108,9 +108,9 @@ def total(
     return lake.ask(query, snapshot_id=snapshot_id)
 
 
-def period_of(metric: Metric, period: Period) -> Period:
-    """The period as the metric can tell it: one known by month begins with a month."""
-    return periods.widened(period, metric.grains[0])
+def period_of(metric: Metric, period: Period, today: date) -> Period:
+    """The period as the metric can tell it: one known by month is told of whole months, the running one so far."""
+    return periods.widened(period, metric.grains[0], today)
 
 
 def within(asked: Asked, period: Period) -> Asked:
@@ -147,20 +147,24 @@ def changes(told: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[di
 
 def compared(
     lake: Lake, principal: Principal, metric: Metric, asked: Asked, period: Period | None,
-    comparison: str | None, *, snapshot_id: int | None = None,
+    comparison: str | None, *, today: date, snapshot_id: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The number of a whole period, and what it is compared with.
+
+    Args:
+        period: As it is meant; its number is that of `period_of`.
 
     Raises:
         As `series`; NotAllowed: there is no such comparison, or no period that it could be made with.
     """
     if period is None:
         raise NotAllowed("A comparison needs a period.", allowed=["period", "from, to"])
-    answer = total(lake, principal, metric, asked, period, snapshot_id=snapshot_id)
+    whole = period_of(metric, period, today)
+    answer = total(lake, principal, metric, asked, whole, snapshot_id=snapshot_id)
     told = rows(answer.table)
-    found: dict[str, Any] = {"total": {"from": period.since, "to": period.until, "items": told, "sql": answer.sql}}
+    found: dict[str, Any] = {"total": {"from": whole.since, "to": whole.until, "items": told, "sql": answer.sql}}
     if comparison is not None:
-        other = period_of(metric, periods.compared(period, comparison))
+        other = period_of(metric, periods.compared(period, comparison, metric.grains[0]), today)
         before = total(lake, principal, metric, asked, other, snapshot_id=snapshot_id)
         found["comparison"] = {
             "name": comparison, "from": other.since, "to": other.until, "sql": before.sql,

@@ -4,10 +4,12 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from contracts import warehouse
 from contracts.dimensions import DIMENSIONS
 from contracts.metrics import METRICS
 from operational_api.analytics.metrics import changes
-from tests.operational_api.analytics.conftest import ANNA, BORIS, LOCATION, person
+from operational_api.analytics.settings import AnalyticsSettings
+from tests.operational_api.analytics.conftest import ANNA, BORIS, LOCATION, insert, person, serve
 
 pytestmark = pytest.mark.usefixtures("one_loop")
 
@@ -89,7 +91,20 @@ class TestPeriod:
 
     def test_is_whole_months_of_what_is_known_by_month(self, admin: TestClient) -> None:
         told = admin.get(f"{METRIC}attrition?from=2026-08-20&to=2026-09-10").json()
-        assert told["total"]["from"] == "2026-08-01"
+        assert (told["total"]["from"], told["total"]["to"]) == ("2026-08-01", "2026-09-30")
+
+    def test_of_march_is_compared_with_february_alone(self, own: AnalyticsSettings) -> None:
+        with warehouse.writing(own) as lake:
+            for month, lost in (("2026-01-01", 50), ("2026-02-01", 2), ("2026-03-01", 3)):
+                insert(lake, "finance.fct_membership_months", {
+                    "month": month, "currency": "EUR", "members_at_start": 100, "members_lost": lost,
+                })  # fmt: skip
+        app = serve(own)
+        asked = {"from": "2026-03-01", "to": "2026-03-31", "compare": "previous_period"}
+        told = person(app, "admin").get(f"{METRIC}attrition", params=asked).json()["comparison"]
+        app.state.lake.close()
+        assert (told["from"], told["to"]) == ("2026-02-01", "2026-02-28")
+        assert [(one["value"], one["compared"]) for one in told["items"]] == [(0.03, 0.02)]
 
     @pytest.mark.parametrize(
         "asked", ["period=soon", "period=today&from=2026-01-01", "compare=previous_period", "period=today&zone=Mars",

@@ -80,6 +80,18 @@ class TestAsOf:
         assert steps(as_of=then) == published
         writer.execute("update marts.core.dim_plans set plan_name = 'Basic' where plan_name = 'Starter'")
 
+    @pytest.mark.parametrize("zone", ["UTC", "Asia/Ho_Chi_Minh", "America/New_York"])
+    def test_a_date_is_today_of_its_periods(self, own, zone):
+        day = datetime.now(UTC).date() - timedelta(days=3)
+        with psycopg.connect(own.lake_catalog_url.get_secret_value(), autocommit=True) as catalog:
+            catalog.execute("update marts.ducklake_snapshot set snapshot_time = snapshot_time - interval '9 days'")
+        app = serve(own)
+        for period, since in (("today", day), ("this_month", day.replace(day=1))):
+            asked = {"as_of": str(day), "period": period, "zone": zone}
+            told = person(app, "admin").get("/api/analytics/metrics/mrr", params=asked).json()["total"]
+            assert (told["from"], told["to"]) == (str(since), str(day))
+        app.state.lake.close()
+
     def test_before_the_first_build_there_is_nothing_to_know(self, admin):
         answer = admin.get("/api/analytics/metrics/mrr", params={"as_of": "2020-01-01"})
         assert (answer.status_code, answer.json()["code"]) == (422, "analytics.not_that_long_ago")
