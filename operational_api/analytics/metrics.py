@@ -174,18 +174,28 @@ def compared(
 
 
 def require_shown(principal: Principal, metric: Metric, asked: Asked, shown: withheld.Shown) -> None:
-    """Let a metric of training pass that is narrowed to one customer, where they do not withhold it.
+    """Let a metric that tells of training or health pass where it is narrowed to one customer who does not withhold it.
 
     Raises:
         NotFound: they do, or nobody knows them.
     """
     for name, value in asked.filters:
-        if name == "customer_id" and metric.relation.startswith("training.") and value != principal.account_id:
-            client = Resource(
-                "Client", value, customer_id=value, coach_id=principal.account_id, data_kind="training",
-                consents=shown([value])[value],
-            )  # fmt: skip
-            require(principal, "analytics.read_client", client)
+        if name == "customer_id" and value != principal.account_id:
+            for kind in kinds_of(metric):
+                client = Resource(
+                    "Client", value, customer_id=value, coach_id=principal.account_id, data_kind=kind,
+                    consents=shown([value])[value],
+                )  # fmt: skip
+                require(principal, "analytics.read_client", client)
+
+
+def kinds_of(metric: Metric) -> tuple[str, ...]:
+    """The kinds of data that a customer's own number tells of: also which rows count says what stands in them."""
+    if "customer_id" not in metric.columns:
+        return ()
+    if metric.relation.startswith("training."):
+        return ("training",)
+    return withheld.kinds_in(f"{metric.expression} {metric.where}")
 
 
 def require_own(lake: Lake, principal: Principal, metric: Metric, asked: Asked, *, newest: int) -> None:
