@@ -51,7 +51,7 @@ SUBJECT_KEYS = ("customer_id", "lead_id", "coach_id")
 _IDENTITY = "display_name coach_name home_distance_km customer_name email first_name last_name phone"
 # Texts that people or models wrote about one person; a number that tells nobody apart is business.
 _WORDS = """
-    activity_name dismiss_reason goal level reason reasons title template subject attitude step segment number
+    activity_name dismiss_reason goal level reason reasons title template subject attitude segment number
     policy_version cancel_reason cancellation_reason deal_name invoice_number
 """
 _HEALTH = """
@@ -87,7 +87,7 @@ _BEHAVIOUR = """
     sessions_booked_90d sessions_last_30d sessions_refunded sessions_total sessions_used source stage stage_since
     started_at status stay tenure_days time_zone trained_at trial_days trial_started_at valid_from valid_from_on
     valid_to valid_to_on visited_30d
-    active_delta allows_activity allows_body allows_daily allows_sleep answered_at assigned_at at_risk attempt_count
+    step active_delta allows_activity allows_body allows_daily allows_sleep answered_at assigned_at at_risk attempt_count
     attended billing_reason booked cancel_requested_at charged_at closes_at coach_changes current_period_end_at
     current_period_start_at cutoff_on disabled_at disputed_at due_on engagement_kind evidence_due_at expires_at
     failed_payments finalized_at first_received_at happened_at is_cancelled_at_period_end is_captured
