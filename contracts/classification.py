@@ -87,7 +87,7 @@ _BEHAVIOUR = """
     sessions_booked_90d sessions_last_30d sessions_refunded sessions_total sessions_used source stage stage_since
     started_at status stay tenure_days time_zone trained_at trial_days trial_started_at valid_from valid_from_on
     valid_to valid_to_on visited_30d
-    step active_delta allows_activity allows_body allows_daily allows_sleep answered_at assigned_at at_risk attempt_count
+    active_delta allows_activity allows_body allows_daily allows_sleep answered_at assigned_at at_risk attempt_count
     attended billing_reason booked cancel_requested_at charged_at closes_at coach_changes current_period_end_at
     current_period_start_at cutoff_on disabled_at disputed_at due_on engagement_kind evidence_due_at expires_at
     failed_payments finalized_at first_received_at happened_at is_cancelled_at_period_end is_captured
@@ -95,7 +95,7 @@ _BEHAVIOUR = """
     is_refunded late_cancelled late_fee_due_at late_fee_waived_at left_then length_months lifecycle_stage
     messages_received messages_sent models_activity models_body models_daily models_sleep movement next_changed_on
     no_show offered_at opened_at paid_on paused_at paused_delta price_increase purchased_at recorded_at refunded_at
-    reversed_at role seat seats_ahead settlement since since_on started_on state_after state_before submitted_at
+    reversed_at role seat seats_ahead settlement since since_on started_on state_after state_before step submitted_at
     told_on trial_ends_at until until_on
 """
 _BUSINESS = """

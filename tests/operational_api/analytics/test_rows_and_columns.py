@@ -120,10 +120,9 @@ class TestPages:
             for step in ("goals", "health", "plan"):
                 insert(lake, "engagement.fct_onboarding_steps", {"customer_id": MIA, "step": step})
         app = serve(own)
-        asked: dict[str, str] = {"limit": "1"}
-        told = []
+        path, asked, told = "/api/analytics/datasets/engagement.fct_onboarding_steps", {"limit": "1"}, []
         while True:
-            page = person(app, "data").get("/api/analytics/datasets/engagement.fct_onboarding_steps", params=asked).json()
+            page = person(app, "data").get(path, params=asked).json()
             told += [row["step"] for row in page["items"]]
             if page["next"] is None:
                 break

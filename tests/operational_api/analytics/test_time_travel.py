@@ -17,6 +17,7 @@ from tests.operational_api.analytics.conftest import (
     OLGA,
     build,
     fill,
+    insert,
     make_marts,
     new_lake,
     person,
@@ -125,6 +126,33 @@ class TestRestatements:
             )
             for one in told["items"]
         ] == [("2026-08-01", "USD", -300, 0, 0, 3), ("2026-09-01", "EUR", 7, 1, 0, 0)]
+
+    def test_what_a_period_brought_after_it_was_told_is_not_late(self, admin, writer):
+        def attended(day):
+            writer.execute(
+                """insert into marts.scheduling.fct_bookings by name
+                select uuid() as booking_id, ?::date as local_day, 'attended' as status""", [day],
+            )  # fmt: skip
+
+        def members(lost):
+            writer.execute("delete from marts.finance.fct_membership_months where currency = 'VND'")
+            for month in (today.replace(day=1), "2026-09-01"):
+                insert(writer, "finance.fct_membership_months", {
+                    "month": month, "currency": "VND", "members_at_start": 10, "members_lost": lost,
+                })  # fmt: skip
+
+        today = datetime.now(UTC).date()
+        attended(today)
+        members(1)
+        then = datetime.now(UTC).isoformat()
+        attended(today)
+        attended("2026-09-03")
+        members(2)
+        for name, late in (("attendances", "late rows"), ("attrition", "rows that")):
+            told = admin.get(f"/api/analytics/metrics/{name}", params={"grain": "month", "as_of": then}).json()
+            assert [(one["at"], one["rows_since"], [why[:9] for why in one["why"]]) for one in told["restated"]] == [
+                ("2026-09-01", 0, [late]), (str(today.replace(day=1)), 1, ["the perio"]),
+            ]  # fmt: skip
 
     def test_nothing_changed_is_nothing_restated(self, admin):
         since = datetime.now(UTC).isoformat()
