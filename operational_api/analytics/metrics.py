@@ -5,7 +5,7 @@ No formula is written here: a metric's meaning comes from its definition alone.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, get_args
 from uuid import UUID
 
@@ -59,16 +59,6 @@ def metric(name: str) -> Metric:
         return METRICS[name]
     except KeyError:
         raise UnknownMetric(f"There is no metric `{name[:60]}`.", allowed=sorted(METRICS)) from None
-
-
-def as_known(metric: Metric, moment: datetime | None) -> Metric:
-    """The metric as it was defined at a moment: what was told then was told by the words of then, unless withdrawn."""
-    if moment is None:
-        return metric
-    for former in metric.former:
-        if not former.is_withdrawn and moment < datetime.fromisoformat(former.until).astimezone(UTC):
-            return replace(metric, expression=former.expression, where=former.where)
-    return metric
 
 
 def described(metric: Metric) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def found(
         months that had not ended then), why (texts: a period that ran on, rows late, taken back, corrected, erased;
         the changed definition with its reason); oldest first.
     """
-    told_by = metrics.as_known(metric, told_at)
+    told_by = metric.as_known(told_at)
     new, old = (metrics.compiled(principal, one, asked) for one in (metric, told_by))
     names = [column.rpartition(" ")[2] for column in new.by]
     # A mart may have gained columns since: what it did not have then cannot be compared.

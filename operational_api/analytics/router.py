@@ -90,7 +90,7 @@ def get_metric(
     now = then[0] if then else datetime.now(UTC)
     newest = answers.newest(request, lake)
     at = then[1] if then else newest
-    known = metrics.as_known(metric, then[0] if then else None)
+    known = metric.as_known(then[0] if then else None)
     meant = asking_for.period_of(request, asked, period, zone, as_of, now)
     whole = metrics.period_of(metric, meant, now.date()) if meant is not None else None
     if whole is not None:
@@ -194,7 +194,7 @@ def get_metric_rows(
     whole = asking_for.period_of(request, asked, period, zone, as_of, now)
     if whole is not None:
         whole = metrics.period_of(metric, whole, now.date())
-    known = metrics.as_known(metric, told_at[0] if told_at else None)
+    known = metric.as_known(told_at[0] if told_at else None)
     if told_at is not None:
         metrics.require_own(lake, principal, metric, asked, newest=answers.newest(request, lake))
     found = behind.a_number(principal, known, asked, whole)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from contracts import warehouse
+from contracts import notebook, warehouse
 from contracts.former import Former
 from contracts.metrics import METRICS
 from operational_api.analytics import freshness, restatements
@@ -376,7 +376,7 @@ class TestScores:
 class TestWhatWasTold:
     """`as_of` tells exactly what was told then, and what has been restated since, with the reason."""
 
-    def test_names_the_definition_that_changed(self, admin, writer, monkeypatch):
+    def test_names_the_definition_that_changed(self, admin, writer, changing, monkeypatch):
         asked = {"grain": "month", "currency": "EUR"}
         published = admin.get("/api/analytics/metrics/new_mrr", params=asked).json()
         then = datetime.now(UTC)
@@ -394,6 +394,10 @@ class TestWhatWasTold:
         assert all("counted twice, on purpose" in one["why"][-1] for one in told["restated"])
         now = admin.get("/api/analytics/metrics/new_mrr", params=asked).json()
         assert now["points"][0]["value"] == 2 * published["points"][0]["value"]
+        for as_of in (then, {"marts": published["snapshot_id"]}, None):
+            with notebook.open_lake(changing[1].state.settings, as_of=as_of) as lake:
+                points = lake.sql("from metrics.new_mrr(grain := 'month') where currency = 'EUR'").fetchall()
+            assert [value for *_, value in points] == [one["value"] for one in (told if as_of else now)["points"]]
 
     def test_is_told_by_the_words_after_those_that_were_withdrawn(self, admin, writer, monkeypatch):
         then = datetime.now(UTC)
