@@ -23,16 +23,22 @@ from operational_api.core.principal import Principal
 
 READ = "analytics.read_client"
 _DATE = len("2026-03-01")
+_MOST_VALUES = 50
 ASKED = ("grain", "from", "to", "period", "zone", "currency", "by", *metrics.FILTERS,
          *(name for name in DIMENSIONS if name != "currency"))  # fmt: skip
 """Parameters that `asked_of` and `period_of` read."""
 
 
 def only(request: Request, allowed: Iterable[str]) -> None:
-    """Refuse parameters nobody reads: a mistyped filter must not look like an answer."""
-    known = sorted(allowed)
-    if unknown := sorted(set(request.query_params) - set(known)):
+    """Refuse parameters nobody reads: a mistyped filter, or one given again where one counts, must not look like an
+    answer."""
+    known, told = sorted(allowed), request.query_params
+    if unknown := sorted(set(told) - set(known)):
         raise NotAllowed(f"Unknown parameter: {', '.join(unknown)[:200]}.", allowed=known)
+    for name in told:
+        most = _MOST_VALUES if name in DIMENSIONS and name != "currency" else 1
+        if len(told.getlist(name)) > most:
+            raise NotAllowed(f"`{name}` is given more than {'once' if most == 1 else f'{most} times'}.", allowed=[name])
 
 
 async def asked_of(
@@ -52,7 +58,7 @@ async def asked_of(
     return Asked(
         grain, since, until, currency, tuple((name, one) for name, one in given.items() if one is not None),
         tuple(name.strip() for name in (by or "").split(",") if name.strip()),
-        tuple((name, tuple(told.getlist(name)[:50])) for name in DIMENSIONS if name in told and name != "currency"),
+        tuple((name, tuple(told.getlist(name))) for name in DIMENSIONS if name in told and name != "currency"),
     )  # fmt: skip
 
 

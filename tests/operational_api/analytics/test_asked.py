@@ -138,3 +138,17 @@ class TestPlans:
     def test_are_not_in_the_series_of_days(self, every_number: FastAPI) -> None:
         told = person(every_number, "admin").get("/api/analytics/datasets/mrr_daily?limit=1000").json()["items"]
         assert len({(one["day"], one["currency"]) for one in told}) == len(told)
+
+
+class TestAskedTwice:
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            "metrics/active_members?currency=EUR&currency=USD", f"metrics/attendances?coach_id={ANNA}&coach_id={BORIS}",
+            "metrics/attendances?" + "&".join(["status=attended"] * 51), "datasets/mrr_daily?currency=EUR&currency=USD",
+            "metrics/attendances/rows?from=2026-09-01&from=2026-09-02",
+        ],
+    )  # fmt: skip
+    def test_what_counts_once_is_refused_and_not_half_heard(self, admin: TestClient, asked: str) -> None:
+        answer = admin.get(f"/api/analytics/{asked}")
+        assert (answer.status_code, answer.json()["code"]) == (422, "analytics.not_allowed"), answer.text
