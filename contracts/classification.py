@@ -51,7 +51,7 @@ SUBJECT_KEYS = ("customer_id", "lead_id", "coach_id")
 _IDENTITY = "display_name coach_name home_distance_km customer_name email first_name last_name phone"
 # Texts that people or models wrote about one person; a number that tells nobody apart is business.
 _WORDS = """
-    activity_name dismiss_reason goal level reason reasons title template subject attitude step segment number
+    activity_name dismiss_reason goal level reason reasons title template subject attitude segment number
     policy_version cancel_reason cancellation_reason deal_name invoice_number
 """
 _HEALTH = """
@@ -95,7 +95,7 @@ _BEHAVIOUR = """
     is_refunded late_cancelled late_fee_due_at late_fee_waived_at left_then length_months lifecycle_stage
     messages_received messages_sent models_activity models_body models_daily models_sleep movement next_changed_on
     no_show offered_at opened_at paid_on paused_at paused_delta price_increase purchased_at recorded_at refunded_at
-    reversed_at role seat seats_ahead settlement since since_on started_on state_after state_before submitted_at
+    reversed_at role seat seats_ahead settlement since since_on started_on state_after state_before step submitted_at
     told_on trial_ends_at until until_on
 """
 _BUSINESS = """

@@ -28,7 +28,7 @@ def open_lake(
 
     Args:
         settings: Where the lake is; from PLYO_LAKE_CATALOG_URL (as `lake_reader`) and PLYO_LAKE_PATH by default.
-        as_of: See `contracts.warehouse.connect`.
+        as_of: See `contracts.warehouse.connect`. Metrics are those of then too.
 
     Raises:
         LakeMissing: no lake is in the catalog yet, or no mart in the lake.
@@ -48,7 +48,8 @@ def open_lake(
             connection.execute(f"create schema if not exists {relation.schema}")
             connection.execute(f"create view {relation.name} as {_masked(relation)}")
     connection.execute("create schema metrics")
-    for metric in METRICS.values():
+    moment = _moment(connection, as_of)
+    for metric in (one.as_known(moment) for one in METRICS.values()):
         if metric.relation not in built:
             continue
         by = ["currency"] if metric.has_currency else []
@@ -56,6 +57,17 @@ def open_lake(
         text = metric_sql.series(metric, source=RELATIONS[metric.relation].path, period=period, by=by)
         connection.execute(f"create macro metrics.{metric.name}(grain := '{metric.grains[0]}') as table {text}")
     return connection
+
+
+def _moment(
+    connection: duckdb.DuckDBPyConnection, as_of: datetime | Mapping[Lake, int] | None
+) -> datetime | None:  # fmt: skip
+    if as_of is None or isinstance(as_of, datetime):
+        return as_of
+    made = connection.execute(
+        "select snapshot_time from marts.snapshots() where snapshot_id = ?", [as_of.get("marts")]
+    ).fetchone()
+    return made[0] if made else None
 
 
 def _masked(relation: Relation) -> str:

@@ -1,6 +1,7 @@
 """What an entry of the metric dictionary says. The entries are in the modules beside this one, by what they are of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Literal
 
 from contracts import dimensions
@@ -61,6 +62,14 @@ class Metric:
     def columns(self) -> frozenset[str]:
         """Columns of the relation: what the metric may be filtered by (`currency`, `coach_id`, `customer_id`…)."""
         return frozenset(RELATIONS[self.relation].columns)
+
+    def as_known(self, moment: datetime | None) -> "Metric":
+        """As it was defined at a moment: what was told then was told by the words of then, unless withdrawn."""
+        if moment is not None:
+            for former in self.former:
+                if not former.is_withdrawn and moment < datetime.fromisoformat(former.until).astimezone(UTC):
+                    return replace(self, expression=former.expression, where=former.where)
+        return self
 
     @property
     def has_currency(self) -> bool:

@@ -161,7 +161,9 @@ METRICS = (
         "cleared it.",
         "ratio", _CARE,
         "sum(screenings_held) / nullif(sum(case when screenings_held is not null then screenings end), 0)", "month",
-        exclusions="Months of a coach with fewer than five: they would tell of somebody's health.", owner="coaching",
-        grains=("month",), better="neither",
+        exclusions=(
+            "Months of a coach in which fewer than five clients answered one: they would tell of somebody's health."
+        ),
+        owner="coaching", grains=("month",), better="neither",
     ),
 )  # fmt: skip

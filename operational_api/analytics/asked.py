@@ -1,7 +1,7 @@
 """What a request asks, read from its parameters, and what is owed before its answer: consent heard, reading noted."""
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Annotated
 from uuid import UUID
 
@@ -22,16 +22,23 @@ from operational_api.core import audit
 from operational_api.core.principal import Principal
 
 READ = "analytics.read_client"
+_DATE = len("2026-03-01")
+_MOST_VALUES = 50
 ASKED = ("grain", "from", "to", "period", "zone", "currency", "by", *metrics.FILTERS,
          *(name for name in DIMENSIONS if name != "currency"))  # fmt: skip
 """Parameters that `asked_of` and `period_of` read."""
 
 
 def only(request: Request, allowed: Iterable[str]) -> None:
-    """Refuse parameters nobody reads: a mistyped filter must not look like an answer."""
-    known = sorted(allowed)
-    if unknown := sorted(set(request.query_params) - set(known)):
+    """Refuse parameters nobody reads: a mistyped filter, or one given again where one counts, must not look like an
+    answer."""
+    known, told = sorted(allowed), request.query_params
+    if unknown := sorted(set(told) - set(known)):
         raise NotAllowed(f"Unknown parameter: {', '.join(unknown)[:200]}.", allowed=known)
+    for name in told:
+        most = _MOST_VALUES if name in DIMENSIONS and name != "currency" else 1
+        if len(told.getlist(name)) > most:
+            raise NotAllowed(f"`{name}` is given more than {'once' if most == 1 else f'{most} times'}.", allowed=[name])
 
 
 async def asked_of(
@@ -51,17 +58,18 @@ async def asked_of(
     return Asked(
         grain, since, until, currency, tuple((name, one) for name, one in given.items() if one is not None),
         tuple(name.strip() for name in (by or "").split(",") if name.strip()),
-        tuple((name, tuple(told.getlist(name)[:50])) for name in DIMENSIONS if name in told and name != "currency"),
+        tuple((name, tuple(told.getlist(name))) for name in DIMENSIONS if name in told and name != "currency"),
     )  # fmt: skip
 
 
 def period_of(
-    request: Request, asked: Asked, named: str | None, zone: str | None, now: datetime
+    request: Request, asked: Asked, named: str | None, zone: str | None, as_of: str | None, now: datetime
 ) -> periods.Period | None:
     """The period that is asked about as a whole: a named one, or `from` and `to`; None where neither is told.
 
     Args:
         zone: IANA name of the zone in which the period's name is meant; the business's where it is left out.
+        as_of: As it was asked for: a date is today in every zone.
         now: The moment of asking; a moment of the past with `as_of`.
     """
     if named is None:
@@ -75,19 +83,22 @@ def period_of(
     if asked.since is not None or asked.until is not None:
         raise NotAllowed("Give a `period`, or `from` and `to`.", allowed=["period", "from, to"])
     settings: AnalyticsSettings = request.app.state.settings
-    return periods.named(named, now=now, zone=periods.zone(zone or settings.business_zone))
+    meant = periods.zone(zone or settings.business_zone)
+    if as_of is not None and len(as_of) == _DATE:
+        now = datetime.combine(date.fromisoformat(as_of), time(12), meant)
+    return periods.named(named, now=now, zone=meant)
 
 
 def moment_of(name: str, told: str | None) -> datetime | None:
-    """A moment out of a date (its end, UTC) or an instant with an offset."""
+    """A moment out of a date (its last one, UTC) or an instant with an offset."""
     if told is None:
         return None
     try:
-        if len(told) == 10:
+        if len(told) == _DATE:
             day = date.fromisoformat(told)
             if day == datetime.now(UTC).date():
                 return datetime.now(UTC)
-            told = datetime.combine(day + timedelta(days=1), time(), UTC).isoformat()
+            told = datetime.combine(day, time.max, UTC).isoformat()
         moment = datetime.fromisoformat(told.replace(" ", "+"))
     except (ValueError, OverflowError):
         moment = datetime.min  # noqa: DTZ901 - only to be refused below

@@ -56,6 +56,7 @@ def a_number(principal: Principal, metric: Metric, asked: Asked, period: Period 
     dataset = replace(
         mart, name=f"rows of {metric.name}", definition=f"{definition.grain} Those that `{metric.name}` counts.",
         text=text.replace("\n", "\n    "), filters=(), day=None, values=pieces.parameters,
+        kinds=mart.kinds or metrics.kinds_of(metric),
     )  # fmt: skip
     return Behind(
         dataset, metrics.compile_series(principal, metric, asked, is_total=is_total),

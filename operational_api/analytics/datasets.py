@@ -111,7 +111,10 @@ def asked(
     given = _checked(principal, dataset, given)
     if dataset.subject == "client":
         _require_client(lake, principal, dataset, given["customer_id"], newest, shown)
-    return compile_rows(principal, dataset, given, page, newest=newest if is_past else None)
+    query = compile_rows(principal, dataset, given, page, newest=newest if is_past else None)
+    if dataset.subject != "client" and (missing := _who_withholds(lake, principal, dataset, newest, shown)):
+        return compile_rows(principal, dataset, given, page, newest=newest if is_past else None, missing=missing)
+    return query
 
 
 def without_lookahead(query: Query, page: Page) -> Query:
@@ -138,12 +141,13 @@ def told(table: pa.Table, principal: Principal, dataset: Dataset, shown: withhel
 
 def compile_rows(
     principal: Principal, dataset: Dataset, given: Mapping[str, Value], page: Page | None = None, *,
-    newest: int | None = None,
+    newest: int | None = None, missing: Sequence[UUID] = (),
 ) -> Query:  # fmt: skip
     """The query of `asked`, with the row policy inside.
 
     Args:
         newest: Snapshot of now, where the query is for an older one.
+        missing: Customers of whom there is to be no row.
     """
     if dataset.subject != "client":
         scope.require_staff(principal)
@@ -161,6 +165,10 @@ def compile_rows(
         conditions.append(allowed.condition)
     if newest is not None and allowed.is_of_own_clients:
         conditions.append(of_then(allowed.condition))
+    if missing:
+        left_out = {f"missing_{number}": one for number, one in enumerate(missing)}
+        conditions.append(f"customer_id not in ({', '.join(f'${name}' for name in left_out)})")
+        parameters |= left_out
     order = _order(principal, dataset)
     limit = ""
     if page is not None:
@@ -179,6 +187,25 @@ def compile_rows(
     )  # fmt: skip
 
 
+def _who_withholds(
+    lake: Lake, principal: Principal, dataset: Dataset, newest: int, shown: withheld.Shown
+) -> list[UUID]:  # fmt: skip
+    """Those in the dataset who show the principal none of its kinds. They are left out before pages are made: how long
+    a page is, and the row that its cursor stands for, would tell of them."""
+    if not dataset.kinds:
+        return []
+    allowed = _rows_of(principal, dataset)
+    rows_of, values = f"(\n    {dataset.text}\n)", dataset.values
+    if allowed.is_of_own_clients:
+        rows_of, values = "@core.dim_customers", {}
+    where = f" where {allowed.condition}" if allowed.condition else ""
+    text = f"select distinct customer_id from {rows_of}{where} order by all"
+    people = lake.ask(Query(text, {**values, **allowed.parameters}), snapshot_id=newest).table
+    seen = withheld.without(people, principal, shown, dataset.kinds)
+    return sorted({withheld.person(one) for one in people["customer_id"].to_pylist()}
+                  - {withheld.person(one) for one in seen["customer_id"].to_pylist()})  # fmt: skip
+
+
 def _limit(rows: int) -> str:
     return f"\nlimit {rows:d}"
 
@@ -186,7 +213,7 @@ def _limit(rows: int) -> str:
 def _rows_of(principal: Principal, dataset: Dataset) -> scope.Scope:
     if dataset.subject == "client":
         return scope.of(principal, ("customer_id",), is_client_history=True)
-    if dataset.is_health:
+    if dataset.is_health or (dataset.kinds and _is_masked_for(principal)):
         return scope.of_own_clients(principal)
     columns: tuple[str, ...] = ()
     if dataset.subject == "coach":

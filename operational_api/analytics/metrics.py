@@ -5,7 +5,7 @@ No formula is written here: a metric's meaning comes from its definition alone.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, get_args
 from uuid import UUID
 
@@ -61,16 +61,6 @@ def metric(name: str) -> Metric:
         raise UnknownMetric(f"There is no metric `{name[:60]}`.", allowed=sorted(METRICS)) from None
 
 
-def as_known(metric: Metric, moment: datetime | None) -> Metric:
-    """The metric as it was defined at a moment: what was told then was told by the words of then, unless withdrawn."""
-    if moment is None:
-        return metric
-    for former in metric.former:
-        if not former.is_withdrawn and moment < datetime.fromisoformat(former.until).astimezone(UTC):
-            return replace(metric, expression=former.expression, where=former.where)
-    return metric
-
-
 def described(metric: Metric) -> dict[str, Any]:
     """A metric's entry in the dictionary."""
     return {
@@ -108,9 +98,9 @@ def total(
     return lake.ask(query, snapshot_id=snapshot_id)
 
 
-def period_of(metric: Metric, period: Period) -> Period:
-    """The period as the metric can tell it: one known by month begins with a month."""
-    return periods.widened(period, metric.grains[0])
+def period_of(metric: Metric, period: Period, today: date) -> Period:
+    """The period as the metric can tell it: one known by month is told of whole months, the running one so far."""
+    return periods.widened(period, metric.grains[0], today)
 
 
 def within(asked: Asked, period: Period) -> Asked:
@@ -147,20 +137,24 @@ def changes(told: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[di
 
 def compared(
     lake: Lake, principal: Principal, metric: Metric, asked: Asked, period: Period | None,
-    comparison: str | None, *, snapshot_id: int | None = None,
+    comparison: str | None, *, today: date, snapshot_id: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The number of a whole period, and what it is compared with.
+
+    Args:
+        period: As it is meant; its number is that of `period_of`.
 
     Raises:
         As `series`; NotAllowed: there is no such comparison, or no period that it could be made with.
     """
     if period is None:
         raise NotAllowed("A comparison needs a period.", allowed=["period", "from, to"])
-    answer = total(lake, principal, metric, asked, period, snapshot_id=snapshot_id)
+    whole = period_of(metric, period, today)
+    answer = total(lake, principal, metric, asked, whole, snapshot_id=snapshot_id)
     told = rows(answer.table)
-    found: dict[str, Any] = {"total": {"from": period.since, "to": period.until, "items": told, "sql": answer.sql}}
+    found: dict[str, Any] = {"total": {"from": whole.since, "to": whole.until, "items": told, "sql": answer.sql}}
     if comparison is not None:
-        other = period_of(metric, periods.compared(period, comparison))
+        other = period_of(metric, periods.compared(period, comparison, metric.grains[0]), today)
         before = total(lake, principal, metric, asked, other, snapshot_id=snapshot_id)
         found["comparison"] = {
             "name": comparison, "from": other.since, "to": other.until, "sql": before.sql,
@@ -170,18 +164,28 @@ def compared(
 
 
 def require_shown(principal: Principal, metric: Metric, asked: Asked, shown: withheld.Shown) -> None:
-    """Let a metric of training pass that is narrowed to one customer, where they do not withhold it.
+    """Let a metric that tells of training or health pass where it is narrowed to one customer who does not withhold it.
 
     Raises:
         NotFound: they do, or nobody knows them.
     """
     for name, value in asked.filters:
-        if name == "customer_id" and metric.relation.startswith("training.") and value != principal.account_id:
-            client = Resource(
-                "Client", value, customer_id=value, coach_id=principal.account_id, data_kind="training",
-                consents=shown([value])[value],
-            )  # fmt: skip
-            require(principal, "analytics.read_client", client)
+        if name == "customer_id" and value != principal.account_id:
+            for kind in kinds_of(metric):
+                client = Resource(
+                    "Client", value, customer_id=value, coach_id=principal.account_id, data_kind=kind,
+                    consents=shown([value])[value],
+                )  # fmt: skip
+                require(principal, "analytics.read_client", client)
+
+
+def kinds_of(metric: Metric) -> tuple[str, ...]:
+    """The kinds of data that a customer's own number tells of: also which rows count says what stands in them."""
+    if "customer_id" not in metric.columns:
+        return ()
+    if metric.relation.startswith("training."):
+        return ("training",)
+    return withheld.kinds_in(f"{metric.expression} {metric.where}")
 
 
 def require_own(lake: Lake, principal: Principal, metric: Metric, asked: Asked, *, newest: int) -> None:

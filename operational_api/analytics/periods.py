@@ -74,33 +74,53 @@ def named(name: str, *, now: datetime, zone: ZoneInfo) -> Period:
     return Period(_start(last, unit), last, unit)
 
 
-def compared(period: Period, comparison: str) -> Period:
+def compared(period: Period, comparison: str, grain: str = "day") -> Period:
     """What a period is compared with.
 
     `previous_period`: as many days just before; of a month (quarter, year) the one before, as far into it as the
     period is. `same_period_last_year`: the same days of the calendar a year earlier; of weeks, 52 weeks earlier, so
     that weekdays meet.
 
+    Args:
+        grain: The finest that the number is known by. What is no unit of the calendar is compared with as many weeks
+            or months as it has days in: as many days just before may have days in one more.
+
     Raises:
         NotAllowed: there is no such comparison.
     """
     if comparison not in COMPARISONS:
         raise NotAllowed(f"There is no comparison `{comparison[:40]}`.", allowed=list(COMPARISONS))
-    is_calendar = period.unit in ("month", "quarter", "year")
-    if comparison == "same_period_last_year":
-        if period.unit == "week":
-            return _days(period, -364)
-        return _shifted(period, -12, is_whole=is_calendar and _is_whole(period))
-    if period.unit is None or not is_calendar:
-        return _days(period, -7 if period.unit == "week" else -period.days)
-    months = {"month": 1, "quarter": 3, "year": 12}[period.unit]
-    return _shifted(period, -months, is_whole=_is_whole(period))
+    is_last_year = comparison == "same_period_last_year"
+    if period.unit in ("month", "quarter", "year"):
+        months = 12 if is_last_year else {"month": 1, "quarter": 3, "year": 12}[period.unit]
+        return _shifted(period, -months, is_whole=_is_whole(period))
+    if grain == "month":
+        months = 12 if is_last_year else _month_number(period.until) - _month_number(period.since) + 1
+        return _shifted(period, -months, is_whole=period.until == _end(period.until, "month"))
+    if is_last_year:
+        return _days(period, -364) if "week" in (period.unit, grain) else _shifted(period, -12, is_whole=False)
+    if grain == "week":
+        return _days(period, -7 - (_start(period.until, "week") - _start(period.since, "week")).days)
+    return _days(period, -7 if period.unit == "week" else -period.days)
 
 
-def widened(period: Period, grain: str) -> Period:
-    """The period from the first day of the grain's period on: a number known by month is not told of half a one."""
-    return Period(_start(period.since, "week" if grain == "week" else "month" if grain == "month" else "day"),
-                  period.until, period.unit)  # fmt: skip
+def widened(period: Period, grain: str, today: date) -> Period:
+    """The period as a number of this grain tells it: in whole weeks or months, of which a running one ends today."""
+    unit: Unit = "week" if grain == "week" else "month" if grain == "month" else "day"
+    last = period.until if unit == "day" else _end(period.until, unit)
+    return Period(_start(period.since, unit), max(period.until, min(last, today)), period.unit)
+
+
+def _end(day: date, unit: Unit) -> date:
+    """The last day of the week or month."""
+    try:
+        return _start(_start(day, unit) + timedelta(days=7 if unit == "week" else 31), unit) - timedelta(days=1)
+    except OverflowError:
+        return day
+
+
+def _month_number(day: date) -> int:
+    return day.year * 12 + day.month - 1
 
 
 def _start(day: date, unit: Unit) -> date:
@@ -125,14 +145,13 @@ def _days(period: Period, days: int) -> Period:
 
 
 def _shifted(period: Period, months: int, *, is_whole: bool) -> Period:
-    since = _months(period.since, months)
+    until = _months(period.until, months)
     # The last day of a whole month is another's last day, be it the 28th or the 31st.
-    until = _months(period.until + timedelta(days=1), months) - timedelta(days=1) if is_whole else None
-    return Period(since, until or _months(period.until, months), period.unit)
+    return Period(_months(period.since, months), _end(until, "month") if is_whole else until, period.unit)
 
 
 def _months(day: date, months: int) -> date:
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    year, month = divmod(_month_number(day) + months, 12)
     try:
         return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
     except ValueError:

@@ -5,7 +5,7 @@ erased. Of months that are told otherwise because of it only that is noted, by t
 """
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from operational_api.analytics.query import Query, literal, of_then
 from operational_api.core.principal import Principal
 
 WHY = {
+    "rows_since": "the period had not ended when this was told",
     "rows_added": "late rows: they arrived after this was told",
     "rows_removed": "rows that were taken back, or moved to another period",
     "rows_changed": "rows that were corrected",
@@ -52,10 +53,11 @@ def found(
 
     Returns:
         at, currency (null without), dimensions, then, now, rows_added, rows_removed, rows_changed, rows_erased (how
-        many of the two before are of people who had to be forgotten), why (texts: rows late, taken back, corrected,
-        erased; the changed definition with its reason); oldest first.
+        many of the two before are of people who had to be forgotten), rows_since (none of these: of days, weeks or
+        months that had not ended then), why (texts: a period that ran on, rows late, taken back, corrected, erased;
+        the changed definition with its reason); oldest first.
     """
-    told_by = metrics.as_known(metric, told_at)
+    told_by = metric.as_known(told_at)
     new, old = (metrics.compiled(principal, one, asked) for one in (metric, told_by))
     names = [column.rpartition(" ")[2] for column in new.by]
     # A mart may have gained columns since: what it did not have then cannot be compared.
@@ -66,29 +68,39 @@ def found(
     same = " and ".join(['told."at" = known."at"', *(f"told.{n} is not distinct from known.{n}" for n in names)])
     shown = [f"{named['currency']} as currency" if "currency" in named else "cast(null as varchar) as currency"]
     shown += [f"{value} as {name}" for name, value in named.items() if name != "currency"]
+    running = literal((told_at.astimezone(UTC) + timedelta(microseconds=1)).date())  # not over then
+    ran_on = f"date_trunc('{metric.grains[0]}', {{}}) >= date_trunc('{metric.grains[0]}', {running})"
     forgotten = ", ".join(literal(one) for one in _forgotten(lake, told_at)) or "cast(null as uuid)"
     text = f"""
 with told as ({of_then(_series(told_by, old))}),
 known as ({_series(metric, new)}),
 paired as (
     select old.point as old_point, new.point as new_point, old.contents as old_contents, new.contents as new_contents,
-        (old.person in ({forgotten}))::integer as is_erased
+        coalesce(old.person in ({forgotten}), false)::integer as is_erased,
+        ({ran_on.format("coalesce(new.placed, old.placed)")})::integer as is_since
     from ({of_then(_rows_behind(told_by, old, columns))}) as old
     full join ({_rows_behind(metric, new, columns)}) as new using ({key})
 ),
-causes as (
-    select new_point as point, 1 as added, 0 as removed, 0 as changed, 0 as erased from paired
+caused as (
+    select new_point as point, 1 as added, 0 as removed, 0 as changed, 0 as erased, is_since from paired
     where new_point is not null and new_point is distinct from old_point
     union all
-    select old_point, 0, 1, 0, is_erased from paired
+    select old_point, 0, 1, 0, is_erased, is_since from paired
     where old_point is not null and new_point is distinct from old_point
     union all
-    select new_point, 0, 0, 1, is_erased from paired where new_point = old_point and new_contents <> old_contents
+    select new_point, 0, 0, 1, is_erased, is_since from paired
+    where new_point = old_point and new_contents <> old_contents
+),
+causes as (
+    select point, added * counts as added, removed * counts as removed, changed * counts as changed, erased,
+        1 - counts as since
+    from (select *, case when is_since = 1 and erased = 0 then 0 else 1 end as counts from caused)
 )
 select
     {at} as "at", {", ".join(shown)}, told."value" as "then", known."value" as "now",
     coalesce(sum(added), 0)::bigint as rows_added, coalesce(sum(removed), 0)::bigint as rows_removed,
-    coalesce(sum(changed), 0)::bigint as rows_changed, coalesce(sum(erased), 0)::bigint as rows_erased
+    coalesce(sum(changed), 0)::bigint as rows_changed, coalesce(sum(erased), 0)::bigint as rows_erased,
+    coalesce(sum(since), 0)::bigint as rows_since
 from told full join known on {same}
 left join causes on causes.point = {_point(at, list(named.values()))}
 where told."value" is distinct from known."value" and {at} <= (select max("at") from told)
@@ -160,7 +172,7 @@ def _rows_behind(metric: Metric, pieces: Compiled, known: Collection[str]) -> st
     person = "customer_id" if "customer_id" in relation.columns and "customer_id" in known else "cast(null as uuid)"
     return (
         f"select {', '.join(key)}, {_point(pieces.period, columns)} as point, {person} as person, "
-        f"hash({contents}) as contents "
+        f"{metric.at} as placed, hash({contents}) as contents "
         f"from {pieces.source} where {' and '.join(where)}"
     )
 

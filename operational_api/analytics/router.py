@@ -90,10 +90,10 @@ def get_metric(
     now = then[0] if then else datetime.now(UTC)
     newest = answers.newest(request, lake)
     at = then[1] if then else newest
-    known = metrics.as_known(metric, then[0] if then else None)
-    whole = asking_for.period_of(request, asked, period, zone, now)
+    known = metric.as_known(then[0] if then else None)
+    meant = asking_for.period_of(request, asked, period, zone, as_of, now)
+    whole = metrics.period_of(metric, meant, now.date()) if meant is not None else None
     if whole is not None:
-        whole = metrics.period_of(metric, whole)
         asked = metrics.within(asked, whole)
     query = metrics.compile_series(principal, known, asked)
     if then is not None:
@@ -101,7 +101,7 @@ def get_metric(
     seen_if_one(request, principal, asked, f"metric {name}")
     freshness = clock.of((metric.relation,), snapshot_id=at, now=now, is_past=then is not None)
     key = lake.key_of(query, snapshot_id=at)
-    tag = tags.of(metric, key, whole, compare, then, newest if then else at, freshness.state)
+    tag = tags.of(metric, key, meant, compare, then, newest if then else at, freshness.state)
     is_personal = principal.role == "customer" or any(name == "customer_id" for name, _ in asked.filters)
     headers = tags.headers(freshness, tag, is_personal=is_personal)
     question = answers.question_of(request) if then is None else None
@@ -117,8 +117,10 @@ def get_metric(
         "grain": asked.grain or metric.grains[0], "points": formats.rows(answer.table),
         "as_of": then[0] if then else None, "snapshot_id": at, "sql": answer.sql, "by": list(asked.by),
     }  # fmt: skip
-    if whole is not None or compare is not None:
-        body |= {"period": period} | metrics.compared(lake, principal, known, asked, whole, compare, snapshot_id=at)
+    if meant is not None or compare is not None:
+        body |= {"period": period} | metrics.compared(
+            lake, principal, known, asked, meant, compare, today=now.date(), snapshot_id=at
+        )
     if then is not None:
         body["restated"] = [] if at == newest and known == metric else restatements.found(
             lake, principal, metric, asked, then=at, now=newest, told_at=then[0]
@@ -188,10 +190,11 @@ def get_metric_rows(
     only(request, (*ASKED, "as_of", "format", "limit", *(("cursor",) if form == "json" else ())))
     metrics.require_shown(principal, metric, asked, shown(request))
     told_at = known_at(lake, as_of)
-    whole = asking_for.period_of(request, asked, period, zone, told_at[0] if told_at else datetime.now(UTC))
+    now = told_at[0] if told_at else datetime.now(UTC)
+    whole = asking_for.period_of(request, asked, period, zone, as_of, now)
     if whole is not None:
-        whole = metrics.period_of(metric, whole)
-    known = metrics.as_known(metric, told_at[0] if told_at else None)
+        whole = metrics.period_of(metric, whole, now.date())
+    known = metric.as_known(told_at[0] if told_at else None)
     if told_at is not None:
         metrics.require_own(lake, principal, metric, asked, newest=answers.newest(request, lake))
     found = behind.a_number(principal, known, asked, whole)

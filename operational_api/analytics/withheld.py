@@ -4,6 +4,7 @@ Marts hold what may be kept. Whether it may be shown to whoever asks is decided 
 consents of now out of the operational database: a withdrawal counts at once, not with the next build.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from uuid import UUID
@@ -28,6 +29,14 @@ COLUMN_KINDS: dict[str, tuple[str, ...]] = {
     "session_rpe_28d": ("training",), "sleep_trend": ("sleep",), "hrv_trend": ("daily",),
 }  # fmt: skip
 """Columns that tell of a kind of data. One that tells of several is shown where all of them are."""
+_WORD = re.compile(r"[a-z_][a-z_0-9]*")
+
+
+@lru_cache(maxsize=1_000)
+def kinds_in(words: str) -> tuple[str, ...]:
+    """The kinds of data that SQL over marts tells of by the columns it names."""
+    named = COLUMN_KINDS.keys() & set(_WORD.findall(words))
+    return tuple(sorted({kind for name in named for kind in COLUMN_KINDS[name]}))
 
 
 @lru_cache(maxsize=50_000)

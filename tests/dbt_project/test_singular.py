@@ -15,6 +15,11 @@ PLANTED = {
         "update marts.finance.fct_payments set amount_minor = amount_minor + 1 where status = 'captured'",
         "delete from marts.finance.fct_payments where status = 'captured'",
     ],
+    "cohorts_of_a_month_are_its_members": [
+        "update marts.retention.fct_cohort_retention set retained = retained + 1 where months_since = 1",
+        "update marts.finance.fct_membership_months set members_new = members_new + 1 where month = '2026-05-01'",
+        "delete from marts.retention.fct_cohort_retention where cohort_month = '2026-01-01'",
+    ],
     "every_customer_is_in_one_stage": ["update marts.core.dim_customers set stage = 'paused' where stage = 'lead'"],
     "ledger_sums_to_zero": ["delete from marts.finance.fct_ledger_balances where account = 'refunds'"],
     "members_of_a_month_balance": [

@@ -408,7 +408,7 @@ class Words:
         }
 
     def care(self) -> dict[str, float]:
-        """Of clients who had a coach then; questionnaires only where five or more came to a coach in a month."""
+        """Of clients who had a coach then; questionnaires only where five of a coach's clients answered in a month."""
 
         def coaches(customer: str, at: datetime) -> list[str]:
             return [
@@ -419,11 +419,12 @@ class Words:
 
         asked = [one for one in self.check_ins for _ in coaches(one["customer_id"], one["submitted_at"])]
         answered = [one for one in asked if one["answered_at"] is not None]
-        months: dict[tuple[str, date], list[bool]] = defaultdict(list)
+        months: dict[tuple[str, date], list[tuple[str, bool]]] = defaultdict(list)
         for one in self.screenings:
             for coach in coaches(one["customer_id"], one["answered_at"]):
-                months[coach, self.day(one["answered_at"], one["customer_id"]).replace(day=1)].append(one["is_red"])
-        told = [held for month in months.values() if len(month) >= 5 for held in month]
+                month = self.day(one["answered_at"], one["customer_id"]).replace(day=1)
+                months[coach, month].append((one["customer_id"], one["is_red"]))
+        told = [held for month in months.values() if len({who for who, _ in month}) >= 5 for _, held in month]
         hours = [(one["answered_at"] - one["submitted_at"]) / timedelta(hours=1) for one in answered]
         return {
             "check_in_answer_rate": share(answered, asked),

@@ -4,10 +4,12 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from contracts import warehouse
 from contracts.dimensions import DIMENSIONS
 from contracts.metrics import METRICS
 from operational_api.analytics.metrics import changes
-from tests.operational_api.analytics.conftest import ANNA, BORIS, LOCATION, person
+from operational_api.analytics.settings import AnalyticsSettings
+from tests.operational_api.analytics.conftest import ANNA, BORIS, LOCATION, insert, person, serve
 
 pytestmark = pytest.mark.usefixtures("one_loop")
 
@@ -89,7 +91,20 @@ class TestPeriod:
 
     def test_is_whole_months_of_what_is_known_by_month(self, admin: TestClient) -> None:
         told = admin.get(f"{METRIC}attrition?from=2026-08-20&to=2026-09-10").json()
-        assert told["total"]["from"] == "2026-08-01"
+        assert (told["total"]["from"], told["total"]["to"]) == ("2026-08-01", "2026-09-30")
+
+    def test_of_march_is_compared_with_february_alone(self, own: AnalyticsSettings) -> None:
+        with warehouse.writing(own) as lake:
+            for month, lost in (("2026-01-01", 50), ("2026-02-01", 2), ("2026-03-01", 3)):
+                insert(lake, "finance.fct_membership_months", {
+                    "month": month, "currency": "EUR", "members_at_start": 100, "members_lost": lost,
+                })  # fmt: skip
+        app = serve(own)
+        asked = {"from": "2026-03-01", "to": "2026-03-31", "compare": "previous_period"}
+        told = person(app, "admin").get(f"{METRIC}attrition", params=asked).json()["comparison"]
+        app.state.lake.close()
+        assert (told["from"], told["to"]) == ("2026-02-01", "2026-02-28")
+        assert [(one["value"], one["compared"]) for one in told["items"]] == [(0.03, 0.02)]
 
     @pytest.mark.parametrize(
         "asked", ["period=soon", "period=today&from=2026-01-01", "compare=previous_period", "period=today&zone=Mars",
@@ -123,3 +138,17 @@ class TestPlans:
     def test_are_not_in_the_series_of_days(self, every_number: FastAPI) -> None:
         told = person(every_number, "admin").get("/api/analytics/datasets/mrr_daily?limit=1000").json()["items"]
         assert len({(one["day"], one["currency"]) for one in told}) == len(told)
+
+
+class TestAskedTwice:
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            "metrics/active_members?currency=EUR&currency=USD", f"metrics/attendances?coach_id={ANNA}&coach_id={BORIS}",
+            "metrics/attendances?" + "&".join(["status=attended"] * 51), "datasets/mrr_daily?currency=EUR&currency=USD",
+            "metrics/attendances/rows?from=2026-09-01&from=2026-09-02",
+        ],
+    )  # fmt: skip
+    def test_what_counts_once_is_refused_and_not_half_heard(self, admin: TestClient, asked: str) -> None:
+        answer = admin.get(f"/api/analytics/{asked}")
+        assert (answer.status_code, answer.json()["code"]) == (422, "analytics.not_allowed"), answer.text

@@ -92,6 +92,56 @@ class TestCompared:
         with pytest.raises(NotAllowed):
             compared(Period(D(1, 1, 1), D(1, 1, 2)), comparison)
 
+    @pytest.mark.parametrize(
+        ("since", "until", "grain", "comparison", "told"),
+        [  # as days before, March has days in January and February
+            (D(2026, 3, 1), D(2026, 3, 31), "month", "previous_period", (D(2026, 2, 1), D(2026, 2, 28))),
+            (D(2026, 3, 1), D(2026, 4, 30), "month", "previous_period", (D(2026, 1, 1), D(2026, 2, 28))),
+            (D(2026, 10, 28), D(2026, 11, 26), "month", "previous_period", (D(2026, 8, 1), D(2026, 9, 30))),
+            (D(2024, 2, 1), D(2024, 2, 29), "month", "same_period_last_year", (D(2023, 2, 1), D(2023, 2, 28))),
+            (D(2023, 2, 1), D(2023, 2, 28), "month", "same_period_last_year", (D(2022, 2, 1), D(2022, 2, 28))),
+            # six weeks with six, and weeks of a year before with as many
+            (D(2026, 11, 1), D(2026, 11, 30), "week", "previous_period", (D(2026, 9, 14), D(2026, 10, 25))),
+            (D(2026, 11, 2), D(2026, 11, 29), "week", "same_period_last_year", (D(2025, 11, 3), D(2025, 11, 30))),
+        ],
+    )
+    def test_of_what_is_known_by_week_or_month_is_as_many_of_them(
+        self, since: date, until: date, grain: str, comparison: str, told: tuple[date, date]
+    ) -> None:
+        other = widened(compared(Period(since, until), comparison, grain), grain, NOON.date())
+        assert (other.since, other.until) == told
+
+    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize("comparison", COMPARISONS)
+    @pytest.mark.parametrize("grain", ["week", "month"])
+    def test_has_never_one_week_or_month_more(self, name: str, comparison: str, grain: str) -> None:
+        for day in range(730):
+            now = datetime.fromordinal(NOON.toordinal() + day).replace(tzinfo=UTC)
+            meant = named(name, now=now, zone=ZoneInfo("UTC"))
+            period = widened(meant, grain, now.date())
+            other = widened(compared(meant, comparison, grain), grain, now.date())
+            assert other.since < period.since
+            if grain == "month" and (meant.unit is None or meant.unit in ("day", "week")):
+                assert _months(other) == _months(period)
+                assert comparison == "same_period_last_year" or other.until < period.since
+            elif grain == "week" and meant.unit in (None, "day", "week"):
+                assert _weeks(other) == _weeks(period)
+
     def test_a_number_known_by_month_is_asked_by_month(self) -> None:
-        assert widened(Period(D(2026, 10, 28), D(2026, 11, 26)), "month").since == D(2026, 10, 1)
-        assert widened(Period(D(2026, 10, 28), D(2026, 11, 26)), "day").since == D(2026, 10, 28)
+        def told(since: date, until: date, grain: str) -> tuple[date, date]:
+            found = widened(Period(since, until), grain, NOON.date())
+            return found.since, found.until
+
+        assert told(D(2026, 10, 28), D(2026, 11, 26), "month") == (D(2026, 10, 1), D(2026, 11, 26))
+        assert told(D(2026, 10, 28), D(2026, 11, 26), "day") == (D(2026, 10, 28), D(2026, 11, 26))
+        assert told(D(2026, 3, 1), D(2026, 3, 15), "month") == (D(2026, 3, 1), D(2026, 3, 31))
+        assert told(D(2026, 3, 4), D(2026, 3, 4), "week") == (D(2026, 3, 2), D(2026, 3, 8))
+        assert told(D(9999, 12, 30), D(9999, 12, 31), "month") == (D(9999, 12, 1), D(9999, 12, 31))
+
+
+def _months(period: Period) -> int:
+    return (period.until.year - period.since.year) * 12 + period.until.month - period.since.month + 1
+
+
+def _weeks(period: Period) -> int:
+    return -(-period.days // 7)

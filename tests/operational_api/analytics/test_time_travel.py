@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from contracts import warehouse
+from contracts import notebook, warehouse
 from contracts.former import Former
 from contracts.metrics import METRICS
 from operational_api.analytics import freshness, restatements
@@ -17,6 +17,7 @@ from tests.operational_api.analytics.conftest import (
     OLGA,
     build,
     fill,
+    insert,
     make_marts,
     new_lake,
     person,
@@ -80,6 +81,18 @@ class TestAsOf:
         assert steps(as_of=then) == published
         writer.execute("update marts.core.dim_plans set plan_name = 'Basic' where plan_name = 'Starter'")
 
+    @pytest.mark.parametrize("zone", ["UTC", "Asia/Ho_Chi_Minh", "America/New_York"])
+    def test_a_date_is_today_of_its_periods(self, own, zone):
+        day = datetime.now(UTC).date() - timedelta(days=3)
+        with psycopg.connect(own.lake_catalog_url.get_secret_value(), autocommit=True) as catalog:
+            catalog.execute("update marts.ducklake_snapshot set snapshot_time = snapshot_time - interval '9 days'")
+        app = serve(own)
+        for period, since in (("today", day), ("this_month", day.replace(day=1))):
+            asked = {"as_of": str(day), "period": period, "zone": zone}
+            told = person(app, "admin").get("/api/analytics/metrics/mrr", params=asked).json()["total"]
+            assert (told["from"], told["to"]) == (str(since), str(day))
+        app.state.lake.close()
+
     def test_before_the_first_build_there_is_nothing_to_know(self, admin):
         answer = admin.get("/api/analytics/metrics/mrr", params={"as_of": "2020-01-01"})
         assert (answer.status_code, answer.json()["code"]) == (422, "analytics.not_that_long_ago")
@@ -113,6 +126,33 @@ class TestRestatements:
             )
             for one in told["items"]
         ] == [("2026-08-01", "USD", -300, 0, 0, 3), ("2026-09-01", "EUR", 7, 1, 0, 0)]
+
+    def test_what_a_period_brought_after_it_was_told_is_not_late(self, admin, writer):
+        def attended(day):
+            writer.execute(
+                """insert into marts.scheduling.fct_bookings by name
+                select uuid() as booking_id, ?::date as local_day, 'attended' as status""", [day],
+            )  # fmt: skip
+
+        def members(lost):
+            writer.execute("delete from marts.finance.fct_membership_months where currency = 'VND'")
+            for month in (today.replace(day=1), "2026-09-01"):
+                insert(writer, "finance.fct_membership_months", {
+                    "month": month, "currency": "VND", "members_at_start": 10, "members_lost": lost,
+                })  # fmt: skip
+
+        today = datetime.now(UTC).date()
+        attended(today)
+        members(1)
+        then = datetime.now(UTC).isoformat()
+        attended(today)
+        attended("2026-09-03")
+        members(2)
+        for name, late in (("attendances", "late rows"), ("attrition", "rows that")):
+            told = admin.get(f"/api/analytics/metrics/{name}", params={"grain": "month", "as_of": then}).json()
+            assert [(one["at"], one["rows_since"], [why[:9] for why in one["why"]]) for one in told["restated"]] == [
+                ("2026-09-01", 0, [late]), (str(today.replace(day=1)), 1, ["the perio"]),
+            ]  # fmt: skip
 
     def test_nothing_changed_is_nothing_restated(self, admin):
         since = datetime.now(UTC).isoformat()
@@ -336,7 +376,7 @@ class TestScores:
 class TestWhatWasTold:
     """`as_of` tells exactly what was told then, and what has been restated since, with the reason."""
 
-    def test_names_the_definition_that_changed(self, admin, writer, monkeypatch):
+    def test_names_the_definition_that_changed(self, admin, writer, changing, monkeypatch):
         asked = {"grain": "month", "currency": "EUR"}
         published = admin.get("/api/analytics/metrics/new_mrr", params=asked).json()
         then = datetime.now(UTC)
@@ -354,6 +394,10 @@ class TestWhatWasTold:
         assert all("counted twice, on purpose" in one["why"][-1] for one in told["restated"])
         now = admin.get("/api/analytics/metrics/new_mrr", params=asked).json()
         assert now["points"][0]["value"] == 2 * published["points"][0]["value"]
+        for as_of in (then, {"marts": published["snapshot_id"]}, None):
+            with notebook.open_lake(changing[1].state.settings, as_of=as_of) as lake:
+                points = lake.sql("from metrics.new_mrr(grain := 'month') where currency = 'EUR'").fetchall()
+            assert [value for *_, value in points] == [one["value"] for one in (told if as_of else now)["points"]]
 
     def test_is_told_by_the_words_after_those_that_were_withdrawn(self, admin, writer, monkeypatch):
         then = datetime.now(UTC)

@@ -1,5 +1,6 @@
 """What a customer withholds is not told to others, from the moment they say so; the rest is."""
 
+import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import UUID
@@ -10,11 +11,12 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import event
 
+from contracts import warehouse
 from operational_api.analytics import formats, withheld
 from operational_api.analytics.datasets import DATASETS
 from operational_api.analytics.settings import AnalyticsSettings
 from operational_api.core.principal import Principal
-from tests.operational_api.analytics.conftest import ANNA, BORIS, MIA, NOAH, decide, person, serve
+from tests.operational_api.analytics.conftest import ANNA, BORIS, MIA, NOAH, decide, insert, person, serve
 
 EVERY = ("activity", "sleep", "daily", "training", "injuries")
 
@@ -75,6 +77,22 @@ class TestLists:
         assert by_id[str(MIA)]["probability"] is not None
 
 
+class TestPages:
+    def test_tell_nothing_of_who_withholds_by_length_or_cursor(self, anna: TestClient, withhold) -> None:  # type: ignore[no-untyped-def]
+        withhold("training")
+        for name in ("training.fct_exercise_bests", "training.fct_training_days", "training.fct_adherence_weeks"):
+            cursor, met = None, []
+            while True:
+                asked: dict[str, str | int] = {"limit": 1} | ({"cursor": cursor} if cursor else {})
+                page = anna.get(f"/api/analytics/datasets/{name}", params=asked).json()
+                assert [row["customer_id"] for row in page["items"]] == [str(NOAH)], name
+                met += page["items"]
+                if (cursor := page["next"]) is None:
+                    break
+                assert str(MIA) not in base64.urlsafe_b64decode(cursor + "===").decode()
+            assert met == anna.get(f"/api/analytics/datasets/{name}").json()["items"]
+
+
 class TestFiles:
     @pytest.mark.parametrize("form", formats.FORMATS)
     @pytest.mark.parametrize("of", [[MIA, NOAH, MIA], [MIA, MIA]])
@@ -110,3 +128,25 @@ class TestMetrics:
         assert (refused.status_code, refused.json()["code"]) == (404, "core.not_found")
         assert person(app, "customer", MIA).get("/api/analytics/metrics/adherence", params=asked).status_code == 200
         assert anna.get("/api/analytics/metrics/adherence").status_code == 200
+
+    def test_that_count_by_what_is_withheld_tell_nothing_of_it(self, own: AnalyticsSettings) -> None:
+        """Who is at risk with a visit yesterday has done less of their plan than before."""
+        with warehouse.writing(own) as lake:
+            for customer, drop in ((MIA, 0.5), (NOAH, 0.5)):
+                insert(lake, "retention.fct_churn_features", {
+                    "customer_id": customer, "coach_id": ANNA, "as_of": "2026-09-07", "days_since_last_session": 1,
+                    "tenure_days": 100, "adherence_drop": drop, "sessions_attended_7d": 2, "has_next_booking": True,
+                })  # fmt: skip
+        decide(own, MIA, {"training": False})
+        app = serve(own)
+        path, of_mia, of_noah = "/api/analytics/metrics/at_risk_clients", f"?customer_id={MIA}", f"?customer_id={NOAH}"
+        for role in ("coach", "admin"):
+            reader = person(app, role, ANNA)
+            assert [reader.get(path + one).status_code for one in (of_mia, of_noah)] == [404, 200]
+            assert reader.get(f"{path}/rows{of_mia}").status_code == 404
+            told = reader.get(f"{path}/rows").json()
+            assert [row["customer_id"] for row in told["items"]] == [str(NOAH)]
+            assert told["counted"] == 2
+        analyst = person(app, "data")
+        assert [analyst.get(path + one).status_code for one in ("", of_noah, "/rows")] == [200, 404, 403]
+        app.state.lake.close()

@@ -56,9 +56,15 @@ revenue as (
 joined as (
     select
         customer_id,
-        min(started_on) as first_started_on
-    from {{ ref('int_memberships') }}
-    group by customer_id
+        currency,
+        started_on as first_started_on
+    from (
+        select
+            *,
+            row_number() over (partition by customer_id order by started_at, subscription_id) as place
+        from {{ ref('int_memberships') }}
+    ) as numbered
+    where place = 1
 ),
 
 billed as (
@@ -135,7 +141,7 @@ counted as (
             members.month = revenue.month
             and members.currency = revenue.currency
             and members.customer_id = revenue.customer_id
-    left join joined on members.customer_id = joined.customer_id
+    left join joined on members.customer_id = joined.customer_id and members.currency = joined.currency
     group by members.month, members.next_month, members.currency
 )
 

@@ -1,5 +1,6 @@
 -- How coaches look after check-ins and health questionnaires. Of questionnaires only sums are told, and how many held
--- training back only where five or more were answered: fewer would be somebody's health.
+-- training back only where five or more clients answered one: of fewer it would be somebody's health.
+{% set many = "count(distinct case when screenings = 1 then customer_id end) >= 5" %}
 with told as (
     select
         check_in.customer_id,
@@ -47,8 +48,8 @@ select
     cast(sum(check_ins_answered) as integer) as check_ins_answered,
     cast(coalesce(sum(answer_hours), 0) as {{ double() }}) as answer_hours,
     cast(sum(screenings) as integer) as screenings,
-    cast(case when sum(screenings) >= 5 then sum(screenings_held) end as integer) as screenings_held,
-    cast(case when sum(screenings) >= 5 then sum(screenings_cleared) end as integer) as screenings_cleared,
-    cast(case when sum(screenings) >= 5 then coalesce(sum(clearing_hours), 0) end as {{ double() }}) as clearing_hours
+    cast(case when {{ many }} then sum(screenings_held) end as integer) as screenings_held,
+    cast(case when {{ many }} then sum(screenings_cleared) end as integer) as screenings_cleared,
+    cast(case when {{ many }} then coalesce(sum(clearing_hours), 0) end as {{ double() }}) as clearing_hours
 from placed
 group by month, coach_id
