@@ -1,6 +1,6 @@
 """What was done of a movement so far, as progression rules look at it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -22,17 +22,17 @@ def performances(
     exercise_ids: Collection[int],
     *,
     before: date,
-    phases: Mapping[int, Phase],
+    phase_of: Callable[[int | None, int], Phase],
 ) -> dict[int, list[tuple[int | None, Performance]]]:
     """What was done of movements in one programme before a day, oldest first, each with its training day, in one query.
 
     Args:
-        phases: By week of the programme; a week without one is as the plan says.
+        phase_of: What the phase of a version and a week of the programme did to its plan.
     """
     rows = session.execute(
         select(
-            WorkoutSet.exercise_id, Workout.id, Workout.scheduled_on, Workout.programme_day, WorkoutSet.weight_kg,
-            WorkoutSet.reps, WorkoutSet.rpe,
+            WorkoutSet.exercise_id, Workout.id, Workout.scheduled_on, Workout.programme_day, Workout.programme_version,
+            WorkoutSet.weight_kg, WorkoutSet.reps, WorkoutSet.rpe,
         )
         .join(Workout, Workout.id == WorkoutSet.workout_id)
         .where(
@@ -47,10 +47,10 @@ def performances(
     )  # fmt: skip
     sets: dict[tuple[int, UUID], list[tuple[float | None, int, float | None]]] = {}
     done_in: dict[tuple[int, UUID], tuple[int | None, Phase]] = {}
-    for exercise_id, workout_id, on, day, weight, reps, rpe in rows:
+    for exercise_id, workout_id, on, day, version, weight, reps, rpe in rows:
         key = (exercise_id, workout_id)
         sets.setdefault(key, []).append((weight, reps, rpe))
-        done_in[key] = day, phases.get((on - programme.starts_on).days // 7 + 1, Phase())
+        done_in[key] = day, phase_of(version, (on - programme.starts_on).days // 7 + 1)
     found: dict[int, list[tuple[int | None, Performance]]] = {}
     for key, done in sets.items():
         day, phase = done_in[key]

@@ -151,6 +151,15 @@ def phases_of(session: Session, versions: Iterable[tuple[UUID, int]]) -> dict[tu
     return found
 
 
+def _phases_of_all(session: Session, programme_id: UUID) -> dict[int, list[ProgrammePhase]]:
+    """Phases of every version of a programme, in their order."""
+    query = select(ProgrammePhase).where(ProgrammePhase.programme_id == programme_id)
+    found: dict[int, list[ProgrammePhase]] = {}
+    for phase in session.scalars(query.order_by(ProgrammePhase.version, ProgrammePhase.position)):
+        found.setdefault(phase.version, []).append(phase)
+    return found
+
+
 def plan_of(session: Session, programme_id: UUID, version: int) -> Plan:
     """A version as it was given."""
     key = (programme_id, version)
@@ -185,9 +194,14 @@ def asked_for(session: Session, workout: Workout) -> list[Asked]:
         return []
     programme = session.get_one(Programme, workout.programme_id)
     key = (programme.id, workout.programme_version or programme.version)
-    phases = phases_of(session, [key]).get(key, [])
+    phases = _phases_of_all(session, programme.id)
+
+    def phase_of(version: int | None, week: int) -> Phase:
+        # What was done is scaled by the phase that it was done in, whatever later versions say of that week.
+        return _scale(phase_in(phases.get(version or key[1], []), week))
+
     week = week_of(programme, workout.scheduled_on)
-    phase = phase_in(phases, week)
+    phase = phase_in(phases.get(key[1], []), week)
     of_phase = [
         (line, exercise)
         for line, exercise in lines_of(session, [key]).get(key, [])
@@ -195,11 +209,7 @@ def asked_for(session: Session, workout: Workout) -> list[Asked]:
     ]
     lines = [(line, exercise) for line, exercise in of_phase if line.day == workout.programme_day]
     ruled = {line.exercise_id for line, _ in lines if line.progression}
-    history = (
-        performances(session, programme, ruled, before=workout.scheduled_on, phases=_scales(programme, phases))
-        if ruled
-        else {}
-    )
+    history = performances(session, programme, ruled, before=workout.scheduled_on, phase_of=phase_of) if ruled else {}
     maxima = late_maxima(session, programme.customer_id, ruled, until=workout.scheduled_on) if ruled else {}
     scale = _scale(phase)
     return [
@@ -232,11 +242,6 @@ def _of_days_alike(
 
 def _asks(line: PlannedExercise) -> tuple[object, ...]:
     return line.sets, line.reps, line.weight_kg, line.target_rpe, line.progression
-
-
-def _scales(programme: Programme, phases: Sequence[ProgrammePhase]) -> dict[int, Phase]:
-    """What phases do to a plan, by week of the programme."""
-    return {week: _scale(phase_in(phases, week)) for week in range(1, programme.weeks + 1)}
 
 
 def _scale(phase: ProgrammePhase | None) -> Phase:
