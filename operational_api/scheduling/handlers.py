@@ -25,6 +25,7 @@ from operational_api.scheduling.models import Booking, Slot
 from operational_api.scheduling.personal import PERSONAL
 from operational_api.scheduling.service import (
     assistants,
+    availability,
     bookings,
     connections,
     continuing,
@@ -113,8 +114,10 @@ def disconnect_calendars(session: Session, event: Event) -> None:
 
 
 def leave_sessions(session: Session, event: Event) -> None:
-    """Nobody comes whose account is closed: their seats are free, and classes they were to help with do without."""
+    """Nobody comes whose account is closed: their seats are free, and classes they were to help with do without. Of a
+    coach nothing can be booked any more."""
     assert isinstance(event, AccountClosed)  # noqa: S101 - registered for this event only
+    availability.leave(session, event.account_id, now=event.occurred_at)
     recurring.end_all(session, customer_id=event.account_id, now=event.occurred_at)
     bookings.leave_all(session, customer_id=event.account_id, now=event.occurred_at)
     assistants.leave_all(session, event.account_id, now=event.occurred_at)

@@ -210,6 +210,17 @@ class TestOffers:
         taken = bookings.book_session(session, customer_id=second, slot_id=slot.id, now=later)
         assert taken.status == "booked"
 
+    def test_nor_when_who_kept_the_seat_takes_another(self, session: Session) -> None:
+        slot, other = slot_on(session), slot_on(session)
+        keeper, waits, stranger = (member(session) for _ in "123")
+        holds.hold_seat(session, customer_id=keeper, slot_id=slot.id, now=NOW)
+        self.wait(session, slot, waits)
+        later = NOW + timedelta(hours=1)  # lapsed, and the worker was not there yet
+        bookings.book_session(session, customer_id=keeper, slot_id=other.id, now=later)
+        with pytest.raises(SlotTaken):
+            bookings.book_session(session, customer_id=stranger, slot_id=slot.id, now=later)
+        assert self.offered(session) == [waits]
+
     def test_an_offer_ends_two_hours_before_the_start(self, session: Session) -> None:
         slot, held = self.full(session)
         self.wait(session, slot, member(session))
