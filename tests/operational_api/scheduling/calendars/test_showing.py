@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from operational_api.scheduling.calendars.models import CalendarPush
+from operational_api.scheduling.calendars.port import Entry
 from operational_api.scheduling.models import Booking, Coach, Location
 from operational_api.scheduling.service import (
     bookings,
@@ -192,3 +193,30 @@ class TestEntries:
         (only,) = entries.of_feed(session, mia.id, NOW)
         assert only.is_cancelled
         assert entries.of_feed(session, mia.id, NOW + timedelta(days=31)) == []
+
+    def test_a_classes_sequence_grows_as_people_stay_away_and_come_again_and_never_shrinks(
+        self, session: Session, coach: Coach, mia: Client
+    ) -> None:
+        day = timedelta(days=1)
+        slot = make_slot(session, coach=coach, starts_at=DAY + 60 * day, capacity=8)
+        other = make_client(session, coach=coach)
+        make_pack(session, customer_id=other.id, now=NOW)
+
+        def seen(at: datetime) -> Entry:
+            (found,) = entries.of_feed(session, coach.id, at)
+            return found
+
+        told: list[Entry] = []
+        for customer_id in (mia.id, other.id):
+            booking = bookings.book_session(
+                session, customer_id=customer_id, slot_id=slot.id, now=NOW + len(told) * day
+            )
+            told.append(seen(NOW + len(told) * day))
+            bookings.cancel_booking(session, booking_id=booking.id, now=NOW + len(told) * day)
+            told.append(seen(NOW + len(told) * day))
+        bookings.book_session(session, customer_id=mia.id, slot_id=slot.id, now=NOW + 5 * day)
+        told += [seen(NOW + 5 * day), seen(NOW + 40 * day)]
+        assert [one.is_cancelled for one in told] == [False, True, False, True, False, False]
+        assert [one.sequence for one in told] == [0, 1, 2, 3, 4, 4]
+        assert told[4].changed_at == told[5].changed_at == NOW + 5 * day
+        assert entries.of_slot(session, slot.id) == told[5]
