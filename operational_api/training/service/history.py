@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from datetime import date, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -16,6 +17,14 @@ REMEMBERED = timedelta(weeks=8)
 LATE = timedelta(weeks=12)
 
 
+class Done(NamedTuple):
+    """What was done of a movement, on which training day and by which version of its programme."""
+
+    day: int | None
+    version: int | None
+    performance: Performance
+
+
 def performances(
     session: Session,
     programme: Programme,
@@ -23,8 +32,8 @@ def performances(
     *,
     before: date,
     phase_of: Callable[[int | None, int], Phase],
-) -> dict[int, list[tuple[int | None, Performance]]]:
-    """What was done of movements in one programme before a day, oldest first, each with its training day, in one query.
+) -> dict[int, list[Done]]:
+    """What was done of movements in one programme before a day, oldest first, in one query.
 
     Args:
         phase_of: What the phase of a version and a week of the programme did to its plan.
@@ -46,15 +55,16 @@ def performances(
         .order_by(Workout.scheduled_on, Workout.completed_at, WorkoutSet.position)
     )  # fmt: skip
     sets: dict[tuple[int, UUID], list[tuple[float | None, int, float | None]]] = {}
-    done_in: dict[tuple[int, UUID], tuple[int | None, Phase]] = {}
+    done_in: dict[tuple[int, UUID], tuple[int | None, int | None, Phase]] = {}
     for exercise_id, workout_id, on, day, version, weight, reps, rpe in rows:
         key = (exercise_id, workout_id)
         sets.setdefault(key, []).append((weight, reps, rpe))
-        done_in[key] = day, phase_of(version, (on - programme.starts_on).days // 7 + 1)
-    found: dict[int, list[tuple[int | None, Performance]]] = {}
+        done_in[key] = day, version, phase_of(version, (on - programme.starts_on).days // 7 + 1)
+    found: dict[int, list[Done]] = {}
     for key, done in sets.items():
-        day, phase = done_in[key]
-        found.setdefault(key[0], []).append((day, Performance(done, phase.load_percent, phase.extra_sets)))
+        day, version, phase = done_in[key]
+        performance = Performance(done, phase.load_percent, phase.extra_sets)
+        found.setdefault(key[0], []).append(Done(day, version, performance))
     return found
 
 

@@ -241,6 +241,27 @@ class TestVersions:
             )
         assert [one.programme_version for one in planned] == [1, 2, 3]
 
+    def test_a_weight_that_is_written_anew_is_where_the_rule_begins_again(
+        self, session: Session, mia: Client, squat: int, row: int
+    ) -> None:
+        def plan(kg: int, *more: Line, sets: int = 1, day: int = 1) -> Plan:
+            return Plan([Line(day, squat, sets, 5, Decimal(kg), progression=LINEAR), *more])
+
+        programme = programmes.assign_programme(
+            session, client=mia, coach_id=new_id(), name="P", goal="strength", starts_on=TODAY, weeks=2,
+            sessions_per_week=2, plan=plan(100), now=NOW,
+        )  # fmt: skip
+        first, *_, last = session.scalars(select(Workout).order_by(Workout.scheduled_on)).all()
+        log(session, mia, first.id, [SetDone(squat, 5, 100)])
+        asked = []
+        for changed in (plan(100, Line(1, row, 1, 5)), Plan([Line(2, row, 1, 5)]), plan(100, day=2), plan(60, day=2),
+                        plan(60, sets=2, day=2)):  # fmt: skip
+            programmes.change_programme(
+                session, programme_id=programme.id, plan=changed, changed_by=new_id(), now=NOW + timedelta(hours=1)
+            )
+            asked.append(weights(session, last))
+        assert asked == [[], [None], [102.5], [60], [60]], "on from what was done, until the coach says 60"
+
     def test_a_later_versions_phases_do_not_scale_what_was_done_before(
         self, session: Session, mia: Client, squat: int
     ) -> None:
