@@ -61,7 +61,7 @@ def moved(session: Session, *, old_id: UUID, new_id: UUID, now: datetime) -> Non
 
 def changed(session: Session, *, booking_id: UUID, now: datetime) -> None:
     """One change more, of a series where it is one of it; unless another booking has taken its place. An assistant's
-    place is known by its slot's id.
+    place, and a class to who leads it, are known by the slot's id.
     """
     series_id = session.scalar(select(Booking.series_id).where(Booking.id == booking_id))
     if series_id is not None:
@@ -186,8 +186,8 @@ def _recurring(series: BookingSeries, rows: Sequence[_Row], names: dict[UUID, st
 
 
 def _changes(session: Session, slot_ids: Collection[UUID]) -> dict[UUID, list[datetime]]:
-    """When classes changed as calendars know them: moved while somebody comes, somebody stays away, or somebody comes
-    again after nobody did. Of all that ever were booked, however long ago: a sequence never shrinks."""
+    """When classes changed as calendars know them: moved or changed while somebody comes, somebody stays away, or
+    somebody comes again after nobody did. Of all that ever were booked, however long ago: a sequence never shrinks."""
     query = (
         select(Booking.slot_id, BookingMove.moved_at)
         .join(Booking, Booking.id == BookingMove.to_booking_id)
@@ -196,6 +196,9 @@ def _changes(session: Session, slot_ids: Collection[UUID]) -> dict[UUID, list[da
     found: dict[UUID, list[datetime]] = {one: [] for one in slot_ids}
     for slot_id, moved_at in session.execute(query.distinct()).tuples():
         found[slot_id].append(moved_at)
+    known = select(CalendarEntry.booking_id, CalendarEntry.changed_at, CalendarEntry.sequence)
+    for slot_id, changed_at, times in session.execute(known.where(CalendarEntry.booking_id.in_(slot_ids))).tuples():
+        found[slot_id] += [changed_at] * times
     seats = select(Booking.slot_id, Booking.booked_at, Booking.cancelled_at).where(Booking.slot_id.in_(slot_ids))
     empty_since: dict[UUID, datetime | None] = {}
     for slot_id, booked_at, cancelled_at in session.execute(seats.order_by(Booking.booked_at, Booking.id)).tuples():

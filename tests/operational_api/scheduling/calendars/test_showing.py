@@ -98,6 +98,29 @@ class TestShowing:
         work(session, worker)
         assert shown(google) == []
 
+    def test_a_class_that_is_longer_or_called_otherwise_is_so_in_everybodys_calendar(
+        self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach, mia: Client
+    ) -> None:
+        slot = make_slot(session, coach=coach, starts_at=DAY, capacity=4, title="Mobility")
+        for one in (coach.id, mia.id):
+            connect(one)
+        bookings.book_session(session, customer_id=mia.id, slot_id=slot.id, now=NOW)
+        hear(session)
+        work(session, worker)
+        (before,), (of_coach,) = (entries.of_feed(session, one, NOW) for one in (mia.id, coach.id))
+        zone = ZoneInfo(session.get_one(Location, slot.location_id).time_zone)
+        plan = classes.ClassPlan("Strength", DAY.astimezone(zone).time(), 90, 4)
+        classes.change_classes(session, slot_id=slot.id, plan=plan, scope="one", now=NOW, by=moves.Mover(None, "coach"))
+        hear(session)
+        work(session, worker)
+        ends = [datetime.fromisoformat(one["end"]["dateTime"]) for one in google.store.events.values()]
+        assert sorted(shown(google)) == [("Strength", DAY), ("Strength with Ana", DAY)]
+        assert ends == [DAY + 1.5 * HOUR] * 2
+        (after,), (for_coach,) = (entries.of_feed(session, one, NOW) for one in (mia.id, coach.id))
+        assert after.sequence > before.sequence
+        assert for_coach.sequence > of_coach.sequence
+        assert (after.changed_at, for_coach.changed_at) == (NOW, NOW)
+
     def test_a_group_is_one_event_for_its_coach(
         self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach, mia: Client
     ) -> None:
