@@ -277,6 +277,26 @@ class TestOffers:
         handlers.free_seats(session, NOW + 31 * MINUTE)
         assert self.offered(session) == [second]
 
+    def test_a_booking_is_moved_to_the_seat_that_was_offered(self, session: Session) -> None:
+        mia = new_id()
+        pack = make_pack(session, customer_id=mia, now=NOW, sessions_total=2)
+        slot, held = self.full(session)
+        mine = slot_on(session, starts_at=START + timedelta(hours=5))
+        old = bookings.book_session(session, customer_id=mia, slot_id=mine.id, now=NOW)
+        self.wait(session, slot, mia)
+        bookings.cancel_booking(session, booking_id=held.id, now=NOW + MINUTE)
+        later = NOW + 3 * MINUTE
+        new = moves.reschedule_booking(session, booking_id=old.id, slot_id=slot.id, now=later)
+        session.refresh(pack)
+        assert (old.status, new.status, new.held_until, pack.sessions_used) == ("cancelled", "booked", None, 1)
+        assert new.free_until == START - timedelta(hours=12)
+        [entry] = session.scalars(select(WaitlistEntry))
+        assert (entry.status, entry.booking_id) == ("promoted", new.id)
+        assert events(session, new.id) == ["seat_held", "session_booked"]
+        assert holds.free_seats(session, NOW + timedelta(hours=3)) == (0, 0)
+        with pytest.raises(AlreadyBooked):
+            moves.reschedule_booking(session, booking_id=new.id, slot_id=slot.id, now=later)
+
 
 class TestMoneyThatComesLate:
     """What pays is a pack or a membership: money that arrives after the hold has ended has bought that all the same."""
