@@ -25,6 +25,7 @@ from operational_api.scheduling.models import Booking, Slot
 from operational_api.scheduling.personal import PERSONAL
 from operational_api.scheduling.service import (
     assistants,
+    availability,
     bookings,
     connections,
     continuing,
@@ -93,6 +94,18 @@ def move_in_calendars(session: Session, event: Event) -> None:
     _follow(session, event.booking_id, event.occurred_at)
 
 
+def change_in_calendars(session: Session, event: Event) -> None:
+    """A class that is longer or called otherwise is so in the calendars of who leads it and of everybody who comes."""
+    assert isinstance(event, ClassChanged)  # noqa: S101 - registered for this event only
+    coming = select(Booking).where(Booking.slot_id == event.slot_id, Booking.status == "booked").order_by(Booking.id)
+    booked = session.scalars(coming).all()
+    if booked:
+        entries.changed(session, booking_id=event.slot_id, now=event.occurred_at)  # as who leads it knows it
+    for booking in booked:
+        entries.changed(session, booking_id=booking.id, now=event.occurred_at)
+        pushes.follow(session, booking, now=event.occurred_at)
+
+
 def show_assistants(session: Session, event: Event) -> None:
     """Who helps with a class has it in their calendars, as it is now."""
     assert isinstance(event, AssistantAssigned | AssistantReleased | ClassChanged)  # noqa: S101 - registered for these
@@ -113,8 +126,10 @@ def disconnect_calendars(session: Session, event: Event) -> None:
 
 
 def leave_sessions(session: Session, event: Event) -> None:
-    """Nobody comes whose account is closed: their seats are free, and classes they were to help with do without."""
+    """Nobody comes whose account is closed: their seats are free, and classes they were to help with do without. Of a
+    coach nothing can be booked any more."""
     assert isinstance(event, AccountClosed)  # noqa: S101 - registered for this event only
+    availability.leave(session, event.account_id, now=event.occurred_at)
     recurring.end_all(session, customer_id=event.account_id, now=event.occurred_at)
     bookings.leave_all(session, customer_id=event.account_id, now=event.occurred_at)
     assistants.leave_all(session, event.account_id, now=event.occurred_at)
@@ -151,7 +166,7 @@ HANDLERS: dict[str, list[Callable[[Session, Event], None]]] = {
     SessionMoved.type: [move_in_calendars],
     AssistantAssigned.type: [show_assistants],
     AssistantReleased.type: [show_assistants],
-    ClassChanged.type: [show_assistants],
+    ClassChanged.type: [change_in_calendars, show_assistants],
     PackReduced.type: [leave_unpaid],
     RefundDecided.type: [waive_refunded],
     AccountClosed.type: [leave_sessions, disconnect_calendars, forget_person],

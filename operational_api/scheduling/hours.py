@@ -76,6 +76,14 @@ class Rules:
             return []
         return sorted((one.opens, one.closes) for one in self.weekly if one.is_on(day))
 
+    def have(self, span: Span, zone: ZoneInfo) -> bool:
+        """Whether a session lies within the hours of its day, wherever in their row."""
+        wall = span.starts_at.astimezone(zone).replace(tzinfo=None)
+        return any(
+            datetime.combine(wall, opens) <= wall and span.ends_at <= _end(datetime.combine(wall, closes), zone)
+            for opens, closes in self.hours_on(wall.date())
+        )
+
 
 def openings(
     rules: Rules, busy: Sequence[Span], *, zone: ZoneInfo, length: timedelta, terms: Terms, since: datetime,
@@ -120,7 +128,7 @@ def _starts(
             wall, end = datetime.combine(day, opens), datetime.combine(day, closes)
             while wall + length <= end:
                 if (start := moment(wall, zone)) is not None:
-                    yield start, moment(end, zone) or _jump(end, zone)
+                    yield start, _end(end, zone)
                 wall += step
         day += DAY
 
@@ -129,6 +137,11 @@ def moment(wall: datetime, zone: ZoneInfo) -> datetime | None:
     """A wall time in UTC: of two the first, and None of one that the clock skips."""
     at = wall.replace(tzinfo=zone).astimezone(UTC)
     return at if at.astimezone(zone).replace(tzinfo=None) == wall else None
+
+
+def _end(wall: datetime, zone: ZoneInfo) -> datetime:
+    """When hours end, in UTC."""
+    return moment(wall, zone) or _jump(wall, zone)
 
 
 def _jump(skipped: datetime, zone: ZoneInfo) -> datetime:

@@ -189,7 +189,8 @@ class Slot(Base):
 
     `kind` is one_to_one (capacity 1), group, or assist: who has that helps with the class `assists_id`, whose title and
     times the row repeats so that the constraint can see them. It has no seats (capacity 0), and nobody books it.
-    `status` is open or cancelled.
+    `status` is open, cancelled (called off by whoever holds it) or withdrawn (of hours that are kept no more, with a
+    history: one without is deleted).
     """
 
     __tablename__ = "slots"

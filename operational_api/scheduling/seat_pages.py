@@ -13,6 +13,7 @@ from operational_api.scheduling import access
 from operational_api.scheduling.errors import (
     AllowanceUsed,
     BookingClosed,
+    CoachBusyElsewhere,
     HoldExpired,
     PlanRequired,
 )
@@ -53,7 +54,7 @@ def confirm(request: Request, booking_id: UUID, principal: CurrentPrincipal, ses
             holds.confirm_hold(session, booking_id=booking.id, now=datetime.now(UTC))
     except (PlanRequired, AllowanceUsed) as refusal:
         return redirect(request, "/plans", flash=f"{refusal.detail} Your seat is still kept.", tone="info")
-    except (HoldExpired, BookingClosed) as refusal:
+    except (HoldExpired, BookingClosed, CoachBusyElsewhere) as refusal:
         if booking.status not in ("booked", "requested"):
             return redirect(request, "/bookings", flash=refusal.detail, tone="bad")
     return redirect(request, "/bookings", flash=told(booking))

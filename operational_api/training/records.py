@@ -11,6 +11,8 @@ from operational_api.training.metrics import epley_1rm_kg, volume_load_kg
 
 SMALLEST_GAIN = {"e1rm": 0.05, "weight": 0.01, "volume": 0.05, "reps": 0.5}
 """By how much a best is beaten: less is rounding. Kinds in the order people care for them."""
+LESS_IS_BETTER = ("assistance", "time")
+"""Kinds of which the least is the best."""
 
 
 class Bests(NamedTuple):

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -37,6 +37,8 @@ TRIES = 3
 LARGEST_ANSWER = 20 * 1024 * 1024
 AT_A_TIME = 100
 """Events asked for in one request."""
+_AROUND = timedelta(days=366)
+"""How far from its series an occurrence is looked for that somebody moved."""
 _BROKEN = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError)
 """What the library raises at events that people broke; the last of them at a time before the first year of all."""
 
@@ -112,7 +114,7 @@ class CaldavCalendar:
             urls = [self._whole(calendar_id, str(one.url)) for one in named if not str(one.url).endswith("/")]
             touched.update(urls)
             for url, data, etag in self._multiget(calendar_id, urls):
-                if seen := _own(url, etag, data):
+                if seen := _own(url, etag, data, window):
                     own.append(seen)
                     continue
                 found = ics.busy_times(data, window, zone=zone)
@@ -187,8 +189,9 @@ def _recurs_at(event: Any) -> datetime | None:
     return told.dt.astimezone(UTC) if told is not None else None
 
 
-def _own(url: str, etag: str, data: bytes) -> OwnSeen | None:
-    """An event of ours as it lies there; None of somebody else's."""
+def _own(url: str, etag: str, data: bytes, window: Window) -> OwnSeen | None:
+    """An event of ours as it lies there; None of somebody else's. A series is told from its first session to beyond
+    all that can be booked by now: what is not told of it counts as taken away."""
     if b"@plyo" not in data:
         return None
     try:
@@ -197,8 +200,10 @@ def _own(url: str, etag: str, data: bytes) -> OwnSeen | None:
         if not ours:
             return None
         starts_at, ends_at = ics.span(ours[0], "UTC")
-        is_series = any("RRULE" in one or "RECURRENCE-ID" in one for one in ours)
-        return OwnSeen(url, etag, starts_at, ends_at, ics.occurrences(data, starts_at) if is_series else None)
+        if not any("RRULE" in one or "RECURRENCE-ID" in one for one in ours):
+            return OwnSeen(url, etag, starts_at, ends_at)
+        whole = Window(starts_at - _AROUND, max(starts_at, window.until) + 3 * _AROUND)
+        return OwnSeen(url, etag, starts_at, ends_at, ics.occurrences(data, whole))
     except (*_BROKEN, CalendarUnreadable):  # broken meanwhile, and ours
         return OwnSeen(url, etag)
 

@@ -85,13 +85,12 @@ def _carefully(data: bytes, read: Callable[[icalendar.Component], Iterable[Read]
         raise CalendarUnreadable(f"It does not keep to the iCalendar standard: {_reason(error)}") from error
 
 
-def occurrences(data: bytes, around: datetime) -> list[Occurrence]:
-    """What a series of ours has in somebody's calendar, within a year before and three years after.
+def occurrences(data: bytes, window: Window) -> list[Occurrence]:
+    """What a series of ours has in somebody's calendar, within the window.
 
     Raises:
         CalendarUnreadable: whatever it is by now.
     """
-    window = Window(around - timedelta(days=366), around + timedelta(days=1100))
 
     def expand(calendar: icalendar.Component) -> Iterator[Occurrence]:
         spoken = set()

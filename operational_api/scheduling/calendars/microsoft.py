@@ -19,7 +19,7 @@ from operational_api.scheduling.calendars.port import (
     whole_days,
 )
 from operational_api.scheduling.calendars.rest import TRIES, Conflict, Exists, Missing, reading
-from operational_api.scheduling.recurrence import parse
+from operational_api.scheduling.recurrence import LONGEST, parse
 
 PROPERTY = "String {6c1f5d4e-52a3-4a9d-9d6e-0f5a3c7be1b2} Name PlyoUid"
 _PREFER = 'outlook.timezone="UTC", IdType="ImmutableId", odata.maxpagesize=200'
@@ -164,7 +164,7 @@ def _times(entry: Entry) -> dict[str, Any]:
     """When it is. A series recurs on the clock of the zone that its times are told in."""
     if entry.series is None:
         return _span(entry.starts_at, entry.ends_at)
-    here, rule = ZoneInfo(entry.time_zone), parse(entry.series.rule)
+    here, rule = ZoneInfo(entry.time_zone), parse(entry.series.rule, most=LONGEST)
     first = entry.starts_at.astimezone(here)
     pattern = {
         "type": "weekly", "interval": rule.interval, "firstDayOfWeek": "monday",

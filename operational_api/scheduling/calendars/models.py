@@ -89,7 +89,7 @@ class BusyTime(Base):
 
 class CalendarEntry(Base):
     """How a booking that was moved or cancelled is known to calendars. One without a row: its own UID, sequence 0. An
-    assistant's place in a class is known so, too, by its slot's id.
+    assistant's place in a class is known so, too, and the class to who leads it, by the slot's id.
 
     A moved booking takes the UID over from the one it replaces, so that calendars show one event that moved.
     """

@@ -7,7 +7,7 @@ from itertools import pairwise
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Date, cast, delete, exists, func, select
+from sqlalchemy import Date, cast, delete, func, select
 from sqlalchemy.orm import Session
 
 from contracts.events.scheduling import HoursChanged
@@ -23,7 +23,7 @@ from operational_api.scheduling.models import (
     PublicHoliday,
     TimeOff,
 )
-from operational_api.scheduling.service import assistants, openings
+from operational_api.scheduling.service import assistants, off_days, openings
 
 FAR = date(9999, 12, 31)
 
@@ -107,17 +107,12 @@ def get_availability(session: Session, *, coach_id: UUID, now: datetime) -> Avai
 def affected_bookings(session: Session, coach_ids: Sequence[UUID], now: datetime) -> Sequence[UUID]:
     """Clients who are booked on days on which their coach does not work, by start: in one statement for any number."""
     local_day = cast(func.timezone(Location.time_zone, Booking.starts_at), Date)
-    away = exists().where(TimeOff.coach_id == Booking.coach_id, local_day.between(TimeOff.starts_on, TimeOff.ends_on))
-    exception = exists().where(
-        AvailabilityException.coach_id == Booking.coach_id, AvailabilityException.exception_on == local_day
-    )
-    holiday = exists().where(PublicHoliday.location_id == Coach.location_id, PublicHoliday.holiday_on == local_day)
     query = (
         select(Booking.id)
         .join(Coach, Coach.id == Booking.coach_id)
         .join(Location, Location.id == Coach.location_id)
         .where(Booking.coach_id.in_(coach_ids), Booking.status == "booked", Booking.starts_at > now)
-        .where(away | exception.where(AvailabilityException.starts_at.is_(None)) | (holiday & ~exception))
+        .where(off_days.is_off(Booking.coach_id, Coach.location_id, local_day))
         .order_by(Booking.starts_at)
     )
     return session.scalars(query).all()
@@ -172,6 +167,23 @@ def replace_availability(
     openings.renew_slots(session, now, coach_id=coach_id)
     publish(session, HoursChanged(occurred_at=now, coach_id=coach_id))
     return get_availability(session, coach_id=coach_id, now=now)
+
+
+def leave(session: Session, coach_id: UUID, *, now: datetime) -> None:
+    """A coach works here no more: nothing of theirs can be booked from today on. What is booked stays, for the studio
+    to give it to others or call it off. Nothing happens for an account that is no coach's, or who left before.
+    """
+    try:
+        coach, zone = lock_coach(session, coach_id)
+    except CoachNotFound:
+        return
+    last = max(coach.hired_on, now.astimezone(ZoneInfo(zone)).date() - timedelta(days=1))
+    if coach.left_on is not None and coach.left_on <= last:
+        return
+    coach.left_on = last
+    session.flush()
+    openings.renew_slots(session, now, coach_id=coach_id)
+    publish(session, HoursChanged(occurred_at=now, coach_id=coach_id))
 
 
 def _replace_exceptions(session: Session, coach_id: UUID, exceptions: Sequence[OtherHours], today: date) -> None:

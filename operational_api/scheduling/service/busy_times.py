@@ -1,5 +1,5 @@
 """When coaches are busy elsewhere, as their connected calendars say. Such a time cannot be booked, nor one that leaves
-less between than the terms keep free before and after each session."""
+less between than the terms keep free before and after each session, nor one that nobody would hold (`off_days`)."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +10,7 @@ from sqlalchemy.types import Interval
 
 from operational_api.scheduling.calendars.models import BusyTime
 from operational_api.scheduling.models import Booking, BookingTerms, Coach, Slot
+from operational_api.scheduling.service.off_days import has_nobody
 from operational_api.scheduling.service.terms import of_slot
 from operational_api.scheduling.terms import LONGEST_BUFFER, Terms
 
@@ -36,8 +37,8 @@ def busy_ranges(session: Session, coach_id: UUID, since: datetime, until: dateti
 
 
 def is_busy(session: Session, slot: Slot) -> bool:
-    """Whether a slot's coach has something else in its time or too near to it. What ends as its buffer begins is not in
-    its way."""
+    """Whether a slot's coach has something else in its time or too near to it, or is not there. What ends as its buffer
+    begins is not in its way."""
     return bool(session.scalar(select(keeps_busy()).select_from(Slot).where(Slot.id == slot.id)))
 
 
@@ -62,12 +63,13 @@ def clashes(session: Session, coach_id: UUID, *, now: datetime) -> list[Slot]:
 
 
 def keeps_busy() -> ColumnElement[bool]:
-    """Whether `Slot` or its buffers lie in a time at which its coach is busy elsewhere, inside a query over slots."""
+    """Whether `Slot` or its buffers lie in a time at which its coach is busy elsewhere or not there, inside a query
+    over slots."""
     own_after = select(Coach.buffer_minutes).where(Coach.id == Slot.coach_id).correlate(Slot).scalar_subquery()
     before = of_slot(BookingTerms.buffer_before_minutes, Terms().buffer_before_minutes)
     after = func.coalesce(of_slot(BookingTerms.buffer_after_minutes, None), own_after)
     near = _overlaps(Slot.starts_at - LONGEST_BUFFER, Slot.ends_at + LONGEST_BUFFER)  # a bound that an index can use
-    return (
+    busy = (
         exists()
         .where(BusyTime.coach_id == Slot.coach_id, near)
         .where(
@@ -76,6 +78,7 @@ def keeps_busy() -> ColumnElement[bool]:
         )
         .correlate(Slot)
     )
+    return busy | has_nobody()
 
 
 def _overlaps(since: object, until: object) -> ColumnElement[bool]:

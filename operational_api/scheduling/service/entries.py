@@ -61,7 +61,7 @@ def moved(session: Session, *, old_id: UUID, new_id: UUID, now: datetime) -> Non
 
 def changed(session: Session, *, booking_id: UUID, now: datetime) -> None:
     """One change more, of a series where it is one of it; unless another booking has taken its place. An assistant's
-    place is known by its slot's id.
+    place, and a class to who leads it, are known by the slot's id.
     """
     series_id = session.scalar(select(Booking.series_id).where(Booking.id == booking_id))
     if series_id is not None:
@@ -120,7 +120,7 @@ def of_slot(session: Session, slot_id: UUID) -> Entry | None:
     """A group's session as its coach's calendar shows it, there while anybody comes, or as its assistant's does."""
     rows = session.execute(_rows().where(Slot.id == slot_id)).all()
     if rows:
-        return _group(rows, _moves(session, [slot_id]).get(slot_id, []))
+        return _group(rows, _changes(session, [slot_id])[slot_id])
     helped = _assisting(session, Slot.id == slot_id)
     return helped[0].entry if helped else None
 
@@ -185,16 +185,29 @@ def _recurring(series: BookingSeries, rows: Sequence[_Row], names: dict[UUID, st
     )  # fmt: skip
 
 
-def _moves(session: Session, slot_ids: Collection[UUID]) -> dict[UUID, list[datetime]]:
-    """When classes were moved that somebody comes to."""
+def _changes(session: Session, slot_ids: Collection[UUID]) -> dict[UUID, list[datetime]]:
+    """When classes changed as calendars know them: moved or changed while somebody comes, somebody stays away, or
+    somebody comes again after nobody did. Of all that ever were booked, however long ago: a sequence never shrinks."""
     query = (
         select(Booking.slot_id, BookingMove.moved_at)
         .join(Booking, Booking.id == BookingMove.to_booking_id)
         .where(Booking.slot_id.in_(slot_ids), BookingMove.from_booking_id == BookingMove.to_booking_id)
     )
-    found: dict[UUID, list[datetime]] = {}
+    found: dict[UUID, list[datetime]] = {one: [] for one in slot_ids}
     for slot_id, moved_at in session.execute(query.distinct()).tuples():
-        found.setdefault(slot_id, []).append(moved_at)
+        found[slot_id].append(moved_at)
+    known = select(CalendarEntry.booking_id, CalendarEntry.changed_at, CalendarEntry.sequence)
+    for slot_id, changed_at, times in session.execute(known.where(CalendarEntry.booking_id.in_(slot_ids))).tuples():
+        found[slot_id] += [changed_at] * times
+    seats = select(Booking.slot_id, Booking.booked_at, Booking.cancelled_at).where(Booking.slot_id.in_(slot_ids))
+    empty_since: dict[UUID, datetime | None] = {}
+    for slot_id, booked_at, cancelled_at in session.execute(seats.order_by(Booking.booked_at, Booking.id)).tuples():
+        since = empty_since.get(slot_id, cancelled_at)
+        if slot_id in empty_since and since is not None and since <= booked_at:
+            found[slot_id].append(booked_at)
+        if cancelled_at is not None:
+            found[slot_id].append(cancelled_at)
+        empty_since[slot_id] = max(since, cancelled_at) if since is not None and cancelled_at is not None else None
     return found
 
 
@@ -224,9 +237,9 @@ def _told(session: Session, rows: Sequence[_Row], account_id: UUID) -> list[Show
             recurring.add(row[0].series_id)
         else:
             found.append(Shown(_entry(row, names, account_id), booking_id=row[0].id))
-    moves = _moves(session, groups) if groups else {}
+    changes = _changes(session, groups) if groups else {}
     found += [Shown(entry, series_id=id_) for id_, entry in _series(session, recurring, account_id).items()]
-    return found + [Shown(_group(members, moves.get(id_, [])), slot_id=id_) for id_, members in groups.items()]
+    return found + [Shown(_group(members, changes[id_]), slot_id=id_) for id_, members in groups.items()]
 
 
 def is_group_of(slot: Slot, account_id: UUID) -> bool:
@@ -252,11 +265,10 @@ def _entry(row: _Row, names: dict[UUID, str], account_id: UUID) -> Entry:
     )  # fmt: skip
 
 
-def _group(rows: Sequence[_Row], moves: Sequence[datetime]) -> Entry:
-    """A group's session; each time that it moved and each that somebody stays away is a change of it."""
+def _group(rows: Sequence[_Row], changes: Sequence[datetime]) -> Entry:
+    """A group's session."""
     _, slot, _, location, _ = rows[0]
     is_cancelled = not any(row[0].status in HOLDING for row in rows)
-    changes = [*moves, *(row[0].cancelled_at for row in rows if row[0].cancelled_at)]
     return Entry(
         uid=uid_of(slot.id), sequence=len(changes), title=slot.title,
         location=f"{location.name}, {location.city}", starts_at=slot.starts_at, ends_at=slot.ends_at,

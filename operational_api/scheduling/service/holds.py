@@ -10,10 +10,10 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from operational_api.scheduling.errors import AlreadyBooked, TooManyHolds
+from operational_api.scheduling.errors import AlreadyBooked, CoachBusyElsewhere, TooManyHolds
 from operational_api.scheduling.lifecycle import LONGEST_REQUEST, PENDING, BookingLife
 from operational_api.scheduling.models import Booking, Slot
-from operational_api.scheduling.service import announcing, payment, places, seats, waitlist
+from operational_api.scheduling.service import announcing, busy_times, payment, places, seats, waitlist
 from operational_api.scheduling.service.terms import terms_of
 from operational_api.scheduling.terms import Terms
 
@@ -78,9 +78,12 @@ def confirm_hold(session: Session, *, booking_id: UUID, now: datetime) -> Bookin
 
     Raises:
         BookingClosed: it is not held; HoldExpired: not any longer.
+        CoachBusyElsewhere: since it was kept, the coach's own calendar says so, or they took the day off.
         PlanRequired, AllowanceUsed: nothing pays for it; it stays held.
     """
     booking, slot = seats.lock_booking(session, booking_id)
+    if booking.status == "held" and busy_times.is_busy(session, slot):
+        raise CoachBusyElsewhere
     return confirm(session, booking, slot, terms_of(session, coach_id=slot.coach_id, kind=slot.kind), now=now)
 
 

@@ -35,7 +35,7 @@ def reschedule_booking(
     """Move a booking to another slot in one step: either the new seat is held or the old one still is.
 
     The old booking stays in the history as cancelled; the new one's event names it. What a coach confirmed once is not
-    asked for again.
+    asked for again. A seat of the new one that is kept for the customer, or was offered to them, is the one they get.
 
     Args:
         assignment: How a new coach was chosen, where nobody named them.
@@ -62,20 +62,26 @@ def reschedule_booking(
     if terms.needs_confirmation and by.role == "customer" and slot.coach_id != old.coach_id:
         raise ConfirmationNeeded
     seating = places.seating_of(session, slot, terms, customer_id=old.customer_id, now=now)
-    if seating.of(old.customer_id) is not None:
+    kept = seating.of(old.customer_id)
+    if kept is not None and kept.status != "held":
         raise AlreadyBooked("You already have this session.")
-    seat = seats.free_seat(seating.taken, slot)
+    seat = kept.seat if kept is not None else seats.free_seat(seating.taken, slot)
     if old.session_pack_id is not None:  # before the pack, as everybody does
         payment.one_at_a_time(session, old.customer_id)
     seats.give_back(session, old, status, now=now)
-    new = seats.new_booking(slot, customer_id=old.customer_id, seat=seat, status="booked", terms=terms, now=now)
+    new = kept or seats.new_booking(slot, customer_id=old.customer_id, seat=seat, status="booked", terms=terms, now=now)
+    if kept is not None:
+        kept.status, kept.booked_at, kept.held_until = "booked", now, None
+        seats.agree(kept, terms)
+        seats.end_offers(session, [kept.id], "promoted", now=now)
     new.session_pack_id = payment.pay_again(
         session, slot=slot, customer_id=old.customer_id, was_paid_by=old.session_pack_id, now=now
     )
     new.assignment = old.assignment if slot.coach_id == old.coach_id else assignment
     if (slot.coach_id, slot.location_id) == (locked[old.slot_id].coach_id, locked[old.slot_id].location_id):
         new.series_id, new.recurs_at = old.series_id, old.recurs_at  # with somebody else it is a session by itself
-    seats.place(session, new)
+    if kept is None:
+        seats.place(session, new)
     if seating.is_waiting:
         waitlist.close(session, slot_id=slot_id, customer_id=old.customer_id, status="promoted", now=now)
     keep(session, old, new, from_starts_at=old.starts_at, by=by, now=now)

@@ -5,18 +5,19 @@ statements.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, Uuid, and_, any_, delete, exists, literal, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Uuid, and_, any_, delete, exists, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.scheduling.hours import Rules, Span, WeeklyHours, openings
+from operational_api.scheduling.lifecycle import HOLDING, PENDING
 from operational_api.scheduling.models import (
     AvailabilityException,
     AvailabilityRule,
@@ -29,6 +30,7 @@ from operational_api.scheduling.models import (
     TimeOff,
     WaitlistEntry,
 )
+from operational_api.scheduling.service import seats, waitlist
 from operational_api.scheduling.service.terms import layers, terms_of
 from operational_api.scheduling.terms import Terms, effective
 
@@ -46,9 +48,14 @@ class _Calendar:
     away: list[tuple[date, date]] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
 
+    def rules(self, holidays: frozenset[date]) -> Rules:
+        """When they work, at a studio with these holidays."""
+        return Rules(self.weekly, self.exceptions, holidays, self.away)
+
 
 def open_slots(session: Session, now: datetime, *, until: datetime | None = None, coach_id: UUID | None = None) -> int:
-    """Create the slots that working hours promise after `now`. Running again adds none.
+    """Create the slots that working hours promise after `now`, and close those that lie outside of them now and that
+    nobody holds. Running again does neither.
 
     A slot called off by its coach is not made again, nor one that would come too near to a slot already there.
 
@@ -65,6 +72,12 @@ def open_slots(session: Session, now: datetime, *, until: datetime | None = None
 def _open(session: Session, rows: Sequence[tuple[Coach, Location]], now: datetime, until: datetime | None) -> int:
     ids = [coach.id for coach, _ in rows]
     calendars, holidays, said = _calendars(session, ids, now), _holidays(session), layers(session, ids)
+    outside = [
+        slot.id
+        for coach, location in rows
+        for slot in _outside(coach, location, calendars[coach.id], holidays[location.id], now)
+    ]
+    _close_vacant(session, outside, now)
     wanted: list[dict[str, object]] = []
     for coach, location in rows:
         zone = ZoneInfo(location.time_zone)
@@ -89,7 +102,7 @@ def renew_slots(session: Session, now: datetime, *, coach_id: UUID | None) -> in
     Future slots that nobody ever booked or waited for are taken back, then those that are promised are opened.
     """
     rows = _locked(session, coach_id)
-    withdraw_empty_slots(session, now, coach_id=coach_id)
+    _take_back(session, *_coming(now), *([Slot.coach_id == coach_id] if coach_id is not None else []))
     return _open(session, rows, now, None)
 
 
@@ -102,26 +115,27 @@ def _locked(session: Session, coach_id: UUID | None) -> list[tuple[Coach, Locati
     return list(session.execute(locked).tuples())
 
 
-def withdraw_empty_slots(
-    session: Session, now: datetime, *, coach_id: UUID | None, within: Sequence[Span] | None = None
-) -> None:
-    """Take back future one-to-one slots that nobody ever booked or waited for. One with a history stays.
+def make_room(session: Session, coach_id: UUID, spans: Sequence[Span], now: datetime) -> None:
+    """Take back empty sessions in the way of classes, or nearer to them than the terms keep sessions apart."""
+    own, other = (terms_of(session, coach_id=coach_id, kind=kind) for kind in ("group", "one_to_one"))
+    wide = [one.widened(own.before + other.after, own.after + other.before) for one in spans]
+    touches = or_(*(and_(Slot.starts_at < one.ends_at, Slot.ends_at > one.starts_at) for one in wide))
+    in_the_way = (*_coming(now), Slot.coach_id == coach_id, touches)
+    _take_back(session, *in_the_way)
+    _close_vacant(session, session.scalars(select(Slot.id).where(*in_the_way)).all(), now)
 
-    Args:
-        coach_id: Only of this coach; None for all.
-        within: Only those that touch one of these spans.
-    """
+
+def _coming(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return Slot.starts_at > now, Slot.status == "open", Slot.kind == "one_to_one"
+
+
+def _take_back(session: Session, *which: ColumnElement[bool]) -> None:
+    """Delete slots that nobody ever booked or waited for."""
     untouched = (
         ~exists().where(Booking.slot_id == Slot.id).correlate(Slot),
         ~exists().where(WaitlistEntry.slot_id == Slot.id).correlate(Slot),
     )
-    empty = select(Slot.id).where(
-        Slot.starts_at > now, Slot.status == "open", Slot.kind == "one_to_one", *untouched
-    )  # fmt: skip
-    if coach_id is not None:
-        empty = empty.where(Slot.coach_id == coach_id)
-    if within is not None:
-        empty = empty.where(or_(*(and_(Slot.starts_at < one.ends_at, Slot.ends_at > one.starts_at) for one in within)))
+    empty = select(Slot.id).where(*which, *untouched)
     # Locked first and asked again after: whoever books one at this moment has it, and keeps it.
     ids = session.scalars(empty.order_by(Slot.id).with_for_update(skip_locked=True)).all()
     if ids:
@@ -129,11 +143,31 @@ def withdraw_empty_slots(
         session.execute(gone.execution_options(synchronize_session=False))
 
 
-def make_room(session: Session, coach_id: UUID, spans: Sequence[Span], now: datetime) -> None:
-    """Take back empty sessions in the way of classes, or nearer to them than the terms keep sessions apart."""
-    own, other = (terms_of(session, coach_id=coach_id, kind=kind) for kind in ("group", "one_to_one"))
-    wide = [one.widened(own.before + other.after, own.after + other.before) for one in spans]
-    withdraw_empty_slots(session, now, coach_id=coach_id, within=wide)
+def _close_vacant(session: Session, slot_ids: Sequence[UUID], now: datetime) -> None:
+    """Withdraw those of these slots that nobody holds a seat of, and that cannot be deleted for their history. Who
+    waits for one waits no longer. What another transaction works on at this moment stays.
+    """
+    if not slot_ids:
+        return
+    locked = {one.id: one for one in seats.lock_slots(session, slot_ids, skip_locked=True)}
+    held = select(Booking.slot_id).where(Booking.slot_id.in_(locked), Booking.status.in_((*HOLDING, *PENDING)))
+    vacant = locked.keys() - set(session.scalars(held))
+    for id_ in sorted(vacant):
+        locked[id_].status = "withdrawn"
+        waitlist.expire(session, slot_id=id_, now=now)
+    session.flush()
+
+
+def _outside(
+    coach: Coach, location: Location, known: _Calendar, holidays: frozenset[date], now: datetime
+) -> Iterator[Slot]:
+    """Sessions to come that the hours have no more."""
+    zone, rules = ZoneInfo(location.time_zone), known.rules(holidays)
+    for slot in known.slots:
+        if slot.status == "open" and slot.kind == "one_to_one" and slot.starts_at > now:
+            is_kept = rules.have(Span(slot.starts_at, slot.ends_at), zone)
+            if not is_kept or not _works_on(coach, slot.starts_at.astimezone(zone).date()):
+                yield slot
 
 
 def _openings(
@@ -148,8 +182,8 @@ def _openings(
         for one in known.slots
         if one.status == "open"
     ]
-    rules = Rules(known.weekly, known.exceptions, holidays, known.away)
-    called_off = {one.starts_at for one in known.slots if one.kind != "assist"}
+    rules = known.rules(holidays)
+    called_off = {one.starts_at for one in known.slots if one.kind != "assist" and one.status != "withdrawn"}
     return [
         span
         for span in openings(

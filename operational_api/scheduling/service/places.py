@@ -116,8 +116,6 @@ def seating_of(
         raise CoachBusyElsewhere
     found, is_waiting = [row[0] for row in rows if row[0] is not None], bool(rows[0][2])
     if any(one.status in PENDING and one.held_until is not None and one.held_until <= now for one in found):
-        lapsed = seats.lapse(session, now, slot_id=slot.id, customer_id=customer_id)
-        if any(one.slot_id == slot.id for one in lapsed):
-            waitlist.offer_seats(session, slot=slot, now=now, terms=terms)
+        waitlist.lapse(session, slot, customer_id=customer_id, now=now, terms=terms)
         return Seating(seats.holders(session, slot.id), is_waiting)
     return Seating(found, is_waiting)

@@ -215,14 +215,12 @@ def give_back(session: Session, booking: Booking, status: str, *, now: datetime,
         commerce.return_pack_session(session, booking.session_pack_id, called_off_at=now if is_ours else None)
 
 
-def lapse(session: Session, now: datetime, *, slot_id: UUID, customer_id: UUID | None = None) -> list[Booking]:
-    """Write down that seats were not confirmed or answered in time: of a locked slot, and of a customer anywhere.
+def lapse(session: Session, now: datetime, *, slot_id: UUID) -> list[Booking]:
+    """Write down that seats of a locked slot were not confirmed or answered in time.
 
     What another transaction is working on is left to it.
     """
-    query = select(Booking).where(Booking.status.in_(PENDING), Booking.held_until <= now)
-    whose = Booking.slot_id == slot_id
-    query = query.where(or_(whose, Booking.customer_id == customer_id) if customer_id is not None else whose)
+    query = select(Booking).where(Booking.slot_id == slot_id, Booking.status.in_(PENDING), Booking.held_until <= now)
     lapsed = list(session.scalars(query.order_by(Booking.id).with_for_update(key_share=True, skip_locked=True)))
     for booking in lapsed:
         give_back(session, booking, "released", now=now)

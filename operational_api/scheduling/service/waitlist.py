@@ -16,7 +16,7 @@ from contracts.events.scheduling import WaitlistJoined, WaitlistOffered
 from operational_api.commerce import public as commerce
 from operational_api.core.outbox import publish
 from operational_api.scheduling.errors import AlreadyBooked, SeatsLeft, SlotClosed, SlotTaken
-from operational_api.scheduling.lifecycle import is_bookable
+from operational_api.scheduling.lifecycle import PENDING, is_bookable
 from operational_api.scheduling.models import Booking, Slot, WaitlistEntry
 from operational_api.scheduling.service import announcing, busy_times, payment, seats
 from operational_api.scheduling.service.terms import terms_of
@@ -37,8 +37,7 @@ def join_waitlist(session: Session, *, customer_id: UUID, slot_id: UUID, now: da
     terms = terms_of(session, coach_id=slot.coach_id, kind=slot.kind)
     if slot.status != "open" or not is_bookable(slot.starts_at, now, terms.notice):
         raise SlotClosed
-    if any(one.slot_id == slot_id for one in seats.lapse(session, now, slot_id=slot_id, customer_id=customer_id)):
-        offer_seats(session, slot=slot, now=now, terms=terms)
+    lapse(session, slot, customer_id=customer_id, now=now, terms=terms)
     holders = {one.customer_id for one in seats.holders(session, slot_id)}
     if customer_id in holders:
         raise AlreadyBooked("You already have this session.")
@@ -118,6 +117,21 @@ def offer_seats(session: Session, *, slot: Slot, now: datetime, terms: Terms | N
         offered.append(booking)
     session.flush()
     return offered
+
+
+def lapse(session: Session, slot: Slot, *, customer_id: UUID, now: datetime, terms: Terms) -> None:
+    """Write down what lapsed of a locked slot, and of a customer anywhere, and ask who waits there.
+
+    Another slot that somebody works on is left as it is.
+    """
+    theirs = select(Booking.slot_id).where(
+        Booking.customer_id == customer_id, Booking.status.in_(PENDING), Booking.held_until <= now,
+        Booking.slot_id != slot.id,
+    )  # fmt: skip
+    elsewhere = set(session.scalars(theirs))
+    for one in (slot, *(seats.lock_slots(session, elsewhere, skip_locked=True) if elsewhere else ())):
+        if seats.lapse(session, now, slot_id=one.id):
+            offer_seats(session, slot=one, now=now, terms=terms if one is slot else None)
 
 
 def slots_to_offer(session: Session, now: datetime) -> Sequence[UUID]:

@@ -1,7 +1,8 @@
 """What was done of a movement so far, as progression rules look at it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection
 from datetime import date, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -16,23 +17,31 @@ REMEMBERED = timedelta(weeks=8)
 LATE = timedelta(weeks=12)
 
 
+class Done(NamedTuple):
+    """What was done of a movement, on which training day and by which version of its programme."""
+
+    day: int | None
+    version: int | None
+    performance: Performance
+
+
 def performances(
     session: Session,
     programme: Programme,
     exercise_ids: Collection[int],
     *,
     before: date,
-    phases: Mapping[int, Phase],
-) -> dict[int, list[tuple[int | None, Performance]]]:
-    """What was done of movements in one programme before a day, oldest first, each with its training day, in one query.
+    phase_of: Callable[[int | None, int], Phase],
+) -> dict[int, list[Done]]:
+    """What was done of movements in one programme before a day, oldest first, in one query.
 
     Args:
-        phases: By week of the programme; a week without one is as the plan says.
+        phase_of: What the phase of a version and a week of the programme did to its plan.
     """
     rows = session.execute(
         select(
-            WorkoutSet.exercise_id, Workout.id, Workout.scheduled_on, Workout.programme_day, WorkoutSet.weight_kg,
-            WorkoutSet.reps, WorkoutSet.rpe,
+            WorkoutSet.exercise_id, Workout.id, Workout.scheduled_on, Workout.programme_day, Workout.programme_version,
+            WorkoutSet.weight_kg, WorkoutSet.reps, WorkoutSet.rpe,
         )
         .join(Workout, Workout.id == WorkoutSet.workout_id)
         .where(
@@ -46,15 +55,16 @@ def performances(
         .order_by(Workout.scheduled_on, Workout.completed_at, WorkoutSet.position)
     )  # fmt: skip
     sets: dict[tuple[int, UUID], list[tuple[float | None, int, float | None]]] = {}
-    done_in: dict[tuple[int, UUID], tuple[int | None, Phase]] = {}
-    for exercise_id, workout_id, on, day, weight, reps, rpe in rows:
+    done_in: dict[tuple[int, UUID], tuple[int | None, int | None, Phase]] = {}
+    for exercise_id, workout_id, on, day, version, weight, reps, rpe in rows:
         key = (exercise_id, workout_id)
         sets.setdefault(key, []).append((weight, reps, rpe))
-        done_in[key] = day, phases.get((on - programme.starts_on).days // 7 + 1, Phase())
-    found: dict[int, list[tuple[int | None, Performance]]] = {}
+        done_in[key] = day, version, phase_of(version, (on - programme.starts_on).days // 7 + 1)
+    found: dict[int, list[Done]] = {}
     for key, done in sets.items():
-        day, phase = done_in[key]
-        found.setdefault(key[0], []).append((day, Performance(done, phase.load_percent, phase.extra_sets)))
+        day, version, phase = done_in[key]
+        performance = Performance(done, phase.load_percent, phase.extra_sets)
+        found.setdefault(key[0], []).append(Done(day, version, performance))
     return found
 
 

@@ -3,7 +3,7 @@
 Versions are only ever added. Whoever logged by one finds it again as it was.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -18,7 +18,7 @@ from operational_api.training.errors import InvalidDates, InvalidPlan
 from operational_api.training.models import Exercise, PlannedExercise, Programme, ProgrammePhase, Workout
 from operational_api.training.progression import RULE, Performance, Phase, Prescription, prescribe
 from operational_api.training.service.exercises import demand_measures, known_exercises
-from operational_api.training.service.history import late_maxima, performances
+from operational_api.training.service.history import Done, late_maxima, performances
 
 Lines = list[tuple[PlannedExercise, Exercise]]
 
@@ -151,6 +151,15 @@ def phases_of(session: Session, versions: Iterable[tuple[UUID, int]]) -> dict[tu
     return found
 
 
+def _phases_of_all(session: Session, programme_id: UUID) -> dict[int, list[ProgrammePhase]]:
+    """Phases of every version of a programme, in their order."""
+    query = select(ProgrammePhase).where(ProgrammePhase.programme_id == programme_id)
+    found: dict[int, list[ProgrammePhase]] = {}
+    for phase in session.scalars(query.order_by(ProgrammePhase.version, ProgrammePhase.position)):
+        found.setdefault(phase.version, []).append(phase)
+    return found
+
+
 def plan_of(session: Session, programme_id: UUID, version: int) -> Plan:
     """A version as it was given."""
     key = (programme_id, version)
@@ -185,9 +194,14 @@ def asked_for(session: Session, workout: Workout) -> list[Asked]:
         return []
     programme = session.get_one(Programme, workout.programme_id)
     key = (programme.id, workout.programme_version or programme.version)
-    phases = phases_of(session, [key]).get(key, [])
+    phases = _phases_of_all(session, programme.id)
+
+    def phase_of(version: int | None, week: int) -> Phase:
+        # What was done is scaled by the phase that it was done in, whatever later versions say of that week.
+        return _scale(phase_in(phases.get(version or key[1], []), week))
+
     week = week_of(programme, workout.scheduled_on)
-    phase = phase_in(phases, week)
+    phase = phase_in(phases.get(key[1], []), week)
     of_phase = [
         (line, exercise)
         for line, exercise in lines_of(session, [key]).get(key, [])
@@ -195,11 +209,8 @@ def asked_for(session: Session, workout: Workout) -> list[Asked]:
     ]
     lines = [(line, exercise) for line, exercise in of_phase if line.day == workout.programme_day]
     ruled = {line.exercise_id for line, _ in lines if line.progression}
-    history = (
-        performances(session, programme, ruled, before=workout.scheduled_on, phases=_scales(programme, phases))
-        if ruled
-        else {}
-    )
+    history = performances(session, programme, ruled, before=workout.scheduled_on, phase_of=phase_of) if ruled else {}
+    written = _weights_written(session, programme.id, ruled, until=key[1]) if history else {}
     maxima = late_maxima(session, programme.customer_id, ruled, until=workout.scheduled_on) if ruled else {}
     scale = _scale(phase)
     return [
@@ -210,7 +221,9 @@ def asked_for(session: Session, workout: Workout) -> list[Asked]:
                 RULE.validate_python(line.progression) if line.progression else None,
                 _written(line),
                 week=week,
-                history=_of_days_alike(line, [one for one, _ in of_phase], history.get(exercise.id, [])),
+                history=_to_go_by(
+                    line, [one for one, _ in of_phase], history.get(exercise.id, []), written.get(exercise.id, {})
+                ),
                 e1rm_kg=maxima.get(exercise.id),
                 phase=scale,
             ),
@@ -219,24 +232,47 @@ def asked_for(session: Session, workout: Workout) -> list[Asked]:
     ]
 
 
-def _of_days_alike(
-    line: PlannedExercise, lines: Iterable[PlannedExercise], history: Sequence[tuple[int | None, Performance]]
+def _to_go_by(
+    line: PlannedExercise, lines: Iterable[PlannedExercise], history: Sequence[Done], written: Mapping[int, set[Any]]
 ) -> list[Performance]:
-    """What a line goes by: what was done of its movement, unless another day asks for it otherwise.
+    """What a line goes by: what was done of its movement, unless another day asks for it otherwise, since its weight
+    was written as it is now.
 
     A heavy and a light day of one movement have each their own weights; days that ask alike go on from one another.
+    Where the coach writes another weight, that is where a rule begins again.
+
+    Args:
+        written: The weights of that movement, by version; one without it is not there.
     """
     others = {one.day for one in lines if one.exercise_id == line.exercise_id and _asks(one) != _asks(line)}
-    return [done for day, done in history if day not in others or day == line.day]
+    since = max((version for version, weights in written.items() if line.weight_kg not in weights), default=0) + 1
+    return [
+        one.performance
+        for one in history
+        if (one.day not in others or one.day == line.day) and (one.version is None or one.version >= since)
+    ]
+
+
+def _weights_written(
+    session: Session, programme_id: UUID, exercise_ids: Iterable[int], *, until: int
+) -> dict[int, dict[int, set[Any]]]:
+    """The weights that versions of a programme say for movements, by movement and version, in one query."""
+    rows = session.execute(
+        select(PlannedExercise.exercise_id, PlannedExercise.version, PlannedExercise.weight_kg)
+        .where(
+            PlannedExercise.programme_id == programme_id, PlannedExercise.version <= until,
+            PlannedExercise.exercise_id.in_(exercise_ids),
+        )
+        .distinct()
+    ).tuples()  # fmt: skip
+    found: dict[int, dict[int, set[Any]]] = {}
+    for exercise_id, version, weight_kg in rows:
+        found.setdefault(exercise_id, {}).setdefault(version, set()).add(weight_kg)
+    return found
 
 
 def _asks(line: PlannedExercise) -> tuple[object, ...]:
     return line.sets, line.reps, line.weight_kg, line.target_rpe, line.progression
-
-
-def _scales(programme: Programme, phases: Sequence[ProgrammePhase]) -> dict[int, Phase]:
-    """What phases do to a plan, by week of the programme."""
-    return {week: _scale(phase_in(phases, week)) for week in range(1, programme.weeks + 1)}
 
 
 def _scale(phase: ProgrammePhase | None) -> Phase:

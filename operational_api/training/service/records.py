@@ -32,6 +32,7 @@ from operational_api.core.outbox import publish
 from operational_api.core.statements import Statement
 from operational_api.training.models import Exercise, PersonalRecord, Workout, WorkoutSet
 from operational_api.training.records import (
+    LESS_IS_BETTER,
     NOTHING,
     Amount,
     Bests,
@@ -134,16 +135,20 @@ def latest_records(session: Session, customer_id: UUID, *, limit: int) -> list[t
 
 
 def standing_records(session: Session, customer_id: UUID, *, limit: int) -> list[tuple[PersonalRecord, Exercise]]:
-    """A client's bests that still stand, one of each kind of each movement, the newest first."""
+    """A client's bests that still stand, one of each kind of each movement, the newest first.
+
+    The best is not always the newest: a phone that was offline may have told of it after a lesser one of a later day.
+    """
     of_what = (PersonalRecord.exercise_id, PersonalRecord.kind, PersonalRecord.over_m)
-    newest = (
+    shortfall = case((PersonalRecord.kind.in_(LESS_IS_BETTER), PersonalRecord.value), else_=-PersonalRecord.value)
+    standing = (
         select(PersonalRecord)
         .where(PersonalRecord.customer_id == customer_id)
         .distinct(*of_what)
-        .order_by(*of_what, PersonalRecord.achieved_at.desc())
+        .order_by(*of_what, shortfall, PersonalRecord.achieved_at)
         .subquery()
     )
-    best = aliased(PersonalRecord, newest)
+    best = aliased(PersonalRecord, standing)
     rows = session.execute(
         select(best, Exercise)
         .join(Exercise, Exercise.id == best.exercise_id)

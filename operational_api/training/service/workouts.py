@@ -47,6 +47,7 @@ from operational_api.training.models import (
     Exercise,
     PersonalRecord,
     Programme,
+    ProgrammeVersion,
     Workout,
     WorkoutRevision,
     WorkoutSet,
@@ -209,15 +210,23 @@ def log_workout(
         workout.status = "completed"
         workout.completed_at = min(completed_at, now)
         if workout.programme_id is not None:
-            workout.programme_version = session.scalar(
-                select(Programme.version).where(Programme.id == workout.programme_id)
-            )
+            workout.programme_version = _version_at(session, workout.programme_id, completed_at)
         describe(workout, log, logged_by=logged_by)
     sets = store_sets(session, workout.id, log.sets)
     publish(session, WorkoutLogged(occurred_at=now, **facts_of(workout, log.sets)))
     settled = settle_records(session, workout, amounts_of(log.sets), now=now, has_none=is_new)
     detail = WorkoutDetail(workout, sets, names, settled.records)
     return Logged(detail, bests_beside(settled.done, settled.before, names))
+
+
+def _version_at(session: Session, programme_id: UUID, at: datetime) -> int | None:
+    """The version of a programme that there was at a time: a phone that was offline tells of it after the next."""
+    later = select(func.min(ProgrammeVersion.version)).where(
+        ProgrammeVersion.programme_id == programme_id, ProgrammeVersion.version > 1, ProgrammeVersion.made_at > at
+    )
+    last_before = func.coalesce(later.scalar_subquery() - 1, Programme.version)
+    found: int | None = session.scalar(select(last_before).where(Programme.id == programme_id))
+    return found
 
 
 def skip_workout(session: Session, *, workout_id: UUID, now: datetime) -> Workout:

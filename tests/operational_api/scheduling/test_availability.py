@@ -1,24 +1,35 @@
 """Working hours become slots: right across DST, around time off, spaced by buffers, the same when run again."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from operational_api.scheduling.errors import InvalidAvailability
+from contracts.ids import new_id
+from operational_api.scheduling.errors import InvalidAvailability, SlotClosed
 from operational_api.scheduling.models import (
     AvailabilityException,
+    Booking,
     BookingTerms,
     Coach,
     PublicHoliday,
     Slot,
     TimeOff,
+    WaitlistEntry,
 )
-from operational_api.scheduling.service import availability, openings
+from operational_api.scheduling.service import availability, bookings, days_off, openings, slots, waitlist
 from operational_api.scheduling.service.availability import Away, Hours, OtherHours
-from tests.factories import make_availability, make_booking, make_coach, make_location, make_slot
+from tests.factories import (
+    make_availability,
+    make_booking,
+    make_coach,
+    make_location,
+    make_slot,
+    make_subscription,
+)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)  # a Sunday
@@ -206,6 +217,67 @@ class TestReplaceAvailability:
             )  # fmt: skip
             assert len(starts(session, coach)) == count
             assert len(answer.exceptions) == count // 2
+
+    def test_nobody_is_booked_in_an_hour_that_is_worked_no_more(self, session: Session) -> None:
+        """Somebody had it and let it go: before the change or, still booked then, after it."""
+        coach, (early, late, third) = self.monday(session)
+        first, second = (self.booked(session, slot) for slot in (early, late))
+        bookings.cancel_booking(session, booking_id=first.id, now=NOW)
+        waits = self.member(session)
+        waitlist.join_waitlist(session, customer_id=waits, slot_id=late.id, now=NOW)
+        day, third_id = date(2026, 3, 2), third.id
+        away = Away(day, day, "sick")
+        answer = self.replace(session, coach, Hours(0, time(9), time(12), date(2026, 1, 1)), away=(away,))
+        assert answer.affected_booking_ids == [second.id]
+        assert session.scalar(select(Slot).where(Slot.id == third_id)) is None
+        bookings.cancel_booking(session, booking_id=second.id, now=NOW)
+        wanted = slots.SlotFilter(coach_id=coach.id, starts_before=NOW + timedelta(days=3))
+        assert slots.list_slots(session, wanted, viewer_id=None, now=NOW, limit=9) == ([], None)
+        for slot in (early, late):
+            with pytest.raises(SlotClosed):
+                bookings.book_session(session, customer_id=self.member(session), slot_id=slot.id, now=NOW)
+        assert session.scalars(select(Booking).where(Booking.customer_id == waits)).all() == []
+        openings.open_slots(session, NOW)
+        assert (early.status, late.status) == ("withdrawn", "withdrawn")
+        assert session.scalars(select(WaitlistEntry.status)).all() == ["expired"]
+
+    def test_an_hour_with_a_history_comes_back_with_the_day(self, session: Session) -> None:
+        coach, (slot, *_) = self.monday(session)
+        bookings.cancel_booking(session, booking_id=self.booked(session, slot).id, now=NOW)
+        before = starts(session, coach)
+        days_off.add_time_off(
+            session, coach_id=coach.id, starts_on=date(2026, 3, 2), ends_on=date(2026, 3, 2), kind="sick", now=NOW
+        )
+        assert [at for at in before if at not in starts(session, coach)] == before[:3]
+        [away] = session.scalars(select(TimeOff))
+        days_off.remove_day(session, coach_id=coach.id, day_id=away.id, now=NOW)
+        assert starts(session, coach) == before
+
+    def test_an_hour_of_a_weekday_that_is_worked_no_more_closes_once_it_is_let_go(self, session: Session) -> None:
+        coach, (slot, *_) = self.monday(session)
+        kept = self.booked(session, slot)
+        self.replace(session, coach, Hours(1, time(9), time(12), date(2026, 1, 1)))
+        openings.open_slots(session, NOW)
+        assert slot.status == "open"
+        bookings.cancel_booking(session, booking_id=kept.id, now=NOW)
+        openings.open_slots(session, NOW)
+        assert slot.status == "withdrawn"
+
+    def monday(self, session: Session) -> tuple[Coach, list[Slot]]:
+        """A coach who works on Mondays from nine to twelve, and the first one's sessions."""
+        coach = make_coach(session)
+        make_availability(session, coach=coach)
+        openings.open_slots(session, NOW)
+        query = select(Slot).where(Slot.coach_id == coach.id).order_by(Slot.starts_at)
+        return coach, list(session.scalars(query.limit(3)))
+
+    def member(self, session: Session) -> UUID:
+        customer_id = new_id()
+        make_subscription(session, customer_id=customer_id, now=NOW)
+        return customer_id
+
+    def booked(self, session: Session, slot: Slot) -> Booking:
+        return bookings.book_session(session, customer_id=self.member(session), slot_id=slot.id, now=NOW)
 
     def test_names_who_is_booked_on_a_holiday_or_a_closed_day(self, session: Session) -> None:
         coach = make_coach(session)

@@ -33,10 +33,18 @@ from operational_api.scheduling.errors import (
     TooLateToReschedule,
 )
 from operational_api.scheduling.models import Booking, BookingTerms, Slot, WaitlistEntry
-from operational_api.scheduling.service import bookings, holds, moves, waitlist
+from operational_api.scheduling.service import bookings, holds, moves, openings, slots, waitlist
 from operational_api.scheduling.service.moves import Mover
 from tests.conftest import sqlalchemy_url
-from tests.factories import make_booking, make_coach, make_pack, make_plan, make_slot, make_subscription
+from tests.factories import (
+    make_availability,
+    make_booking,
+    make_coach,
+    make_pack,
+    make_plan,
+    make_slot,
+    make_subscription,
+)
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 IN_TWO_DAYS = NOW + timedelta(days=2)
@@ -369,6 +377,30 @@ class TestLeaving:
         assert (past.status, coming.status, held.status) == ("booked", "cancelled", "released")
         assert session.scalars(select(WaitlistEntry.status)).all() == ["left"]
         bookings.book_session(session, customer_id=member(session), slot_id=slot.id, now=NOW)
+
+    def test_nothing_of_a_coach_who_left_can_be_booked_and_what_is_booked_stays(self, session: Session) -> None:
+        coach = make_coach(session)
+        make_availability(session, coach=coach, weekday=IN_TWO_DAYS.weekday())
+        openings.open_slots(session, NOW)
+        hers, free, *_ = session.scalars(select(Slot).where(Slot.coach_id == coach.id).order_by(Slot.starts_at))
+        lesson = make_slot(session, coach=coach, starts_at=NOW + timedelta(days=3), capacity=8)
+        kept = bookings.book_session(session, customer_id=member(session), slot_id=hers.id, now=NOW)
+        coming = bookings.book_session(session, customer_id=member(session), slot_id=lesson.id, now=NOW)
+        free_id, closed = free.id, AccountClosed(occurred_at=NOW + timedelta(minutes=1), account_id=coach.id)
+        for _ in range(2):  # told twice
+            handlers.leave_sessions(session, closed)
+        openings.open_slots(session, NOW + timedelta(days=7))
+        wanted = slots.SlotFilter(coach_id=coach.id)
+        assert slots.list_slots(session, wanted, viewer_id=None, now=NOW, limit=9) == ([], None)
+        assert session.scalar(select(Slot).where(Slot.id == free_id)) is None
+        with pytest.raises(SlotClosed):
+            bookings.book_session(session, customer_id=member(session), slot_id=lesson.id, now=NOW)
+        bookings.cancel_booking(session, booking_id=kept.id, now=NOW)
+        with pytest.raises(SlotClosed):
+            bookings.book_session(session, customer_id=member(session), slot_id=hers.id, now=NOW)
+        assert coming.status == "booked"
+        told = session.scalars(select(OutboxEvent).where(OutboxEvent.type == "scheduling.hours_changed")).all()
+        assert [one.aggregate_id for one in told] == [coach.id]
 
 
 class TestRescheduleBooking:

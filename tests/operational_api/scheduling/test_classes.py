@@ -84,6 +84,20 @@ class TestCreateClasses:
             open_series(session, other)
         assert session.scalars(select(Slot.id).where(Slot.coach_id == other.id, Slot.kind == "group")).all() == []
 
+    @pytest.mark.parametrize(("status", "is_free"), [("cancelled", True), ("released", True), ("held", False)])
+    def test_an_hour_that_was_let_go_makes_room_and_one_that_is_kept_does_not(
+        self, session: Session, status: str, is_free: bool
+    ) -> None:
+        coach = make_coach(session)
+        slot = make_slot(session, coach=coach, starts_at=datetime(2026, 3, 23, 17, tzinfo=UTC))
+        make_booking(session, slot=slot, status=status, held_until=NOW + timedelta(hours=1))
+        if is_free:
+            open_series(session, coach)
+            assert slot.status == "withdrawn"
+        else:
+            with pytest.raises(CoachBusy):
+                open_series(session, coach)
+
     def test_empty_hours_nearer_than_the_buffers_make_room_too(self, session: Session) -> None:
         coach = make_coach(session)
         for kind, before, after in (("one_to_one", 10, 20), ("group", 15, 5)):

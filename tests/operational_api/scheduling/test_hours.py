@@ -168,6 +168,7 @@ class TestAnyCalendar:
             local, end = one.starts_at.astimezone(zone), one.ends_at.astimezone(zone)
             assert local.time() >= time(opens)
             assert end.replace(tzinfo=None) <= datetime.combine(local.date(), time(23, 59))
+            assert rules.have(one, zone)
 
 
 CHANGES = {
@@ -227,6 +228,8 @@ class TestTheOracle:
             until=datetime.combine(day, time(), tzinfo=UTC) + 3 * 24 * HOUR,
         )  # fmt: skip
         assert [one.starts_at for one in found] == promised(day, *hours, zone=zone, length=length, buffer=buffer)
+        assert all(Rules([], {day: [hours]}).have(one, zone) for one in found)
+        assert not any(Rules([], {day: []}).have(one, zone) for one in found)
 
     @pytest.mark.parametrize("name", sorted(CHANGES))
     def test_what_recurs_every_week_is_among_what_is_offered_where_the_time_exists(self, name: str) -> None:

@@ -123,7 +123,9 @@ QUESTIONS: dict[str, Callable[[Session], object]] = {
     "next session of a customer": lambda s: public.next_session(s, CUSTOMER, NOW),
     "what a customer waits for": lambda s: agenda.list_waits(s, customer_id=CUSTOMER, now=NOW),
     "who holds a seat": lambda s: seats.holders(s, SLOT),
-    "what lapsed here or of a customer": lambda s: seats.lapse(s, NOW - WEEK, slot_id=SLOT, customer_id=CUSTOMER),
+    "what lapsed here or of a customer": lambda s: waitlist.lapse(
+        s, s.get_one(Slot, SLOT), customer_id=CUSTOMER, now=NOW - WEEK, terms=Terms()
+    ),
     "a session to be booked": lambda s: places.lock_place(s, SLOT),
     "who has its seats": lambda s: places.seating_of(
         s, slot := s.get_one(Slot, SLOT), Terms(), customer_id=CUSTOMER, now=slot.starts_at - WEEK

@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from operational_api.scheduling.models import Booking, BookingTerms, Coach, Slot, WaitlistEntry
+from operational_api.scheduling.models import Booking, BookingTerms, Coach, Slot, TimeOff, WaitlistEntry
 from operational_api.scheduling.service import waitlist
 from operational_api.training.models import Client
 from tests.factories import (
@@ -91,6 +91,19 @@ class TestHolding:
         assert "that time is over" in browser.get("/bookings").text
         answer = browser.post(f"/api/scheduling/bookings/{held.id}/confirmation")
         assert (answer.status_code, answer.json()["code"]) == (409, "scheduling.hold_expired")
+
+    def test_a_seat_on_a_day_that_the_coach_took_off_since_is_not_booked(
+        self, session: Session, browser: TestClient, mia: Client, coach: Coach
+    ) -> None:
+        make_pack(session, customer_id=mia.id)
+        slot = make_slot(session, coach=coach, starts_at=SOON)
+        browser.post(f"/book/{slot.id}/hold")
+        held = session.scalars(select(Booking)).one()
+        session.add(TimeOff(coach_id=coach.id, starts_on=SOON.date(), ends_on=SOON.date(), kind="sick"))
+        session.flush()
+        assert browser.post(f"/bookings/{held.id}/confirm").headers["location"] == "/bookings"
+        assert "Choose another time" in browser.get("/bookings").text
+        assert held.status == "held"
 
     def test_over_http_a_hold_tells_until_when(self, session: Session, browser: TestClient, coach: Coach) -> None:
         slot = make_slot(session, coach=coach, starts_at=SOON)

@@ -210,6 +210,17 @@ class TestOffers:
         taken = bookings.book_session(session, customer_id=second, slot_id=slot.id, now=later)
         assert taken.status == "booked"
 
+    def test_nor_when_who_kept_the_seat_takes_another(self, session: Session) -> None:
+        slot, other = slot_on(session), slot_on(session)
+        keeper, waits, stranger = (member(session) for _ in "123")
+        holds.hold_seat(session, customer_id=keeper, slot_id=slot.id, now=NOW)
+        self.wait(session, slot, waits)
+        later = NOW + timedelta(hours=1)  # lapsed, and the worker was not there yet
+        bookings.book_session(session, customer_id=keeper, slot_id=other.id, now=later)
+        with pytest.raises(SlotTaken):
+            bookings.book_session(session, customer_id=stranger, slot_id=slot.id, now=later)
+        assert self.offered(session) == [waits]
+
     def test_an_offer_ends_two_hours_before_the_start(self, session: Session) -> None:
         slot, held = self.full(session)
         self.wait(session, slot, member(session))
@@ -265,6 +276,26 @@ class TestOffers:
             holds.confirm_hold(session, booking_id=offer.id, now=NOW + 2 * MINUTE)
         handlers.free_seats(session, NOW + 31 * MINUTE)
         assert self.offered(session) == [second]
+
+    def test_a_booking_is_moved_to_the_seat_that_was_offered(self, session: Session) -> None:
+        mia = new_id()
+        pack = make_pack(session, customer_id=mia, now=NOW, sessions_total=2)
+        slot, held = self.full(session)
+        mine = slot_on(session, starts_at=START + timedelta(hours=5))
+        old = bookings.book_session(session, customer_id=mia, slot_id=mine.id, now=NOW)
+        self.wait(session, slot, mia)
+        bookings.cancel_booking(session, booking_id=held.id, now=NOW + MINUTE)
+        later = NOW + 3 * MINUTE
+        new = moves.reschedule_booking(session, booking_id=old.id, slot_id=slot.id, now=later)
+        session.refresh(pack)
+        assert (old.status, new.status, new.held_until, pack.sessions_used) == ("cancelled", "booked", None, 1)
+        assert new.free_until == START - timedelta(hours=12)
+        [entry] = session.scalars(select(WaitlistEntry))
+        assert (entry.status, entry.booking_id) == ("promoted", new.id)
+        assert events(session, new.id) == ["seat_held", "session_booked"]
+        assert holds.free_seats(session, NOW + timedelta(hours=3)) == (0, 0)
+        with pytest.raises(AlreadyBooked):
+            moves.reschedule_booking(session, booking_id=new.id, slot_id=slot.id, now=later)
 
 
 class TestMoneyThatComesLate:

@@ -221,6 +221,63 @@ class TestVersions:
         assert [one.prescription.reps for one in plans.asked_for(session, first)] == [5]
         assert [one.prescription.reps for one in plans.asked_for(session, second)] == [8]
 
+    def test_a_log_that_comes_late_points_at_the_version_of_when_it_was_done(
+        self, session: Session, mia: Client, squat: int
+    ) -> None:
+        programme = programmes.assign_programme(
+            session, client=mia, coach_id=new_id(), name="P", goal="strength", starts_on=TODAY, weeks=3,
+            sessions_per_week=1, plan=Plan([Line(1, squat, 3, 5)]), now=NOW,
+        )  # fmt: skip
+        for hours, reps in ((2, 8), (4, 10)):
+            programmes.change_programme(
+                session, programme_id=programme.id, plan=Plan([Line(1, squat, 3, reps)]), changed_by=new_id(),
+                now=NOW + timedelta(hours=hours),
+            )  # fmt: skip
+        planned = session.scalars(select(Workout).order_by(Workout.scheduled_on)).all()
+        for workout, hours in zip(planned, (1, 3, 5), strict=True):
+            done = Log([SetDone(squat, 5, 60)], completed_at=NOW + timedelta(hours=hours))
+            workouts.log_workout(
+                session, workout_id=workout.id, client=mia, log=done, logged_by=mia.id, now=NOW + timedelta(hours=6)
+            )
+        assert [one.programme_version for one in planned] == [1, 2, 3]
+
+    def test_a_weight_that_is_written_anew_is_where_the_rule_begins_again(
+        self, session: Session, mia: Client, squat: int, row: int
+    ) -> None:
+        def plan(kg: int, *more: Line, sets: int = 1, day: int = 1) -> Plan:
+            return Plan([Line(day, squat, sets, 5, Decimal(kg), progression=LINEAR), *more])
+
+        programme = programmes.assign_programme(
+            session, client=mia, coach_id=new_id(), name="P", goal="strength", starts_on=TODAY, weeks=2,
+            sessions_per_week=2, plan=plan(100), now=NOW,
+        )  # fmt: skip
+        first, *_, last = session.scalars(select(Workout).order_by(Workout.scheduled_on)).all()
+        log(session, mia, first.id, [SetDone(squat, 5, 100)])
+        asked = []
+        for changed in (plan(100, Line(1, row, 1, 5)), Plan([Line(2, row, 1, 5)]), plan(100, day=2), plan(60, day=2),
+                        plan(60, sets=2, day=2)):  # fmt: skip
+            programmes.change_programme(
+                session, programme_id=programme.id, plan=changed, changed_by=new_id(), now=NOW + timedelta(hours=1)
+            )
+            asked.append(weights(session, last))
+        assert asked == [[], [None], [102.5], [60], [60]], "on from what was done, until the coach says 60"
+
+    def test_a_later_versions_phases_do_not_scale_what_was_done_before(
+        self, session: Session, mia: Client, squat: int
+    ) -> None:
+        lines = [Line(1, squat, 1, 5, Decimal(100), progression=LINEAR)]
+        programme = programmes.assign_programme(
+            session, client=mia, coach_id=new_id(), name="P", goal="strength", starts_on=TODAY, weeks=3,
+            sessions_per_week=1, plan=Plan(lines, [PhasePlan("Build", 3)]), now=NOW,
+        )  # fmt: skip
+        first, second, _ = session.scalars(select(Workout).order_by(Workout.scheduled_on)).all()
+        log(session, mia, first.id, [SetDone(squat, 5, 100)])
+        phases = [PhasePlan("Deload", 1, load_percent=50), PhasePlan("Build", 2)]
+        programmes.change_programme(
+            session, programme_id=programme.id, plan=Plan(lines, phases), changed_by=new_id(), now=NOW
+        )
+        assert weights(session, second) == [102.5], "100 kg were no half of 200"
+
 
 def told(session: Session, workout_id: Any) -> Any:
     """All that a logged workout says, and the plan it was done by."""

@@ -69,6 +69,22 @@ class TestBusy:
         work(session, worker)
         bookings.book_session(session, customer_id=mia.id, slot_id=slot.id, now=NOW)
 
+    def test_a_seat_that_was_kept_is_not_booked_into_it(
+        self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach, mia: Client
+    ) -> None:
+        connection = connect(coach.id)
+        slot = make_slot(session, coach=coach, starts_at=DAY)
+        kept = holds.hold_seat(session, customer_id=mia.id, slot_id=slot.id, now=NOW)
+        theirs = google.add(DAY)
+        work(session, worker)
+        with pytest.raises(CoachBusyElsewhere):
+            holds.confirm_hold(session, booking_id=kept.id, now=NOW)
+        assert kept.status == "held"
+        google.move(theirs, DAY + HOUR)
+        due_again(session, connection)
+        work(session, worker)
+        assert holds.confirm_hold(session, booking_id=kept.id, now=NOW).status == "booked"
+
     def test_nobody_is_moved_into_a_busy_time(
         self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach, mia: Client
     ) -> None:

@@ -295,6 +295,12 @@ class TestSeriesThere:
         by_id = {one: id_ for id_, one in pushed.occurrences.items()}
         assert later.touched >= ({by_id[starts[1]], by_id[starts[2]]} if by_id else {pushed.external_id})
 
+    def test_one_that_goes_on_for_years_is_told_to_its_last_session(self, world: World, ours: Any) -> None:
+        pushed = ours.put(world.calendar_id, weekly(weeks_later(AUTUMN, -168), 170), None)
+        starts = [weeks_later(AUTUMN, number) for number in range(2)]
+        seen = seen_of(read(world, ours), pushed)
+        assert [seen.get(one) for one in starts] == starts
+
     def test_ours_wins_in_an_occurrence_and_one_that_they_deleted_can_come_back(self, world: World, ours: Any) -> None:
         booked = weekly(AUTUMN, 3)
         pushed = ours.put(world.calendar_id, booked, None)

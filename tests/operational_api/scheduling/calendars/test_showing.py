@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from operational_api.scheduling.calendars.models import CalendarPush
+from operational_api.scheduling.calendars.port import Entry
 from operational_api.scheduling.models import Booking, Coach, Location
 from operational_api.scheduling.service import (
     bookings,
@@ -96,6 +97,29 @@ class TestShowing:
         hear(session)
         work(session, worker)
         assert shown(google) == []
+
+    def test_a_class_that_is_longer_or_called_otherwise_is_so_in_everybodys_calendar(
+        self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach, mia: Client
+    ) -> None:
+        slot = make_slot(session, coach=coach, starts_at=DAY, capacity=4, title="Mobility")
+        for one in (coach.id, mia.id):
+            connect(one)
+        bookings.book_session(session, customer_id=mia.id, slot_id=slot.id, now=NOW)
+        hear(session)
+        work(session, worker)
+        (before,), (of_coach,) = (entries.of_feed(session, one, NOW) for one in (mia.id, coach.id))
+        zone = ZoneInfo(session.get_one(Location, slot.location_id).time_zone)
+        plan = classes.ClassPlan("Strength", DAY.astimezone(zone).time(), 90, 4)
+        classes.change_classes(session, slot_id=slot.id, plan=plan, scope="one", now=NOW, by=moves.Mover(None, "coach"))
+        hear(session)
+        work(session, worker)
+        ends = [datetime.fromisoformat(one["end"]["dateTime"]) for one in google.store.events.values()]
+        assert sorted(shown(google)) == [("Strength", DAY), ("Strength with Ana", DAY)]
+        assert ends == [DAY + 1.5 * HOUR] * 2
+        (after,), (for_coach,) = (entries.of_feed(session, one, NOW) for one in (mia.id, coach.id))
+        assert after.sequence > before.sequence
+        assert for_coach.sequence > of_coach.sequence
+        assert (after.changed_at, for_coach.changed_at) == (NOW, NOW)
 
     def test_a_group_is_one_event_for_its_coach(
         self, session: Session, worker: CalendarWorker, connect: Connect, google: GoogleWorld, coach: Coach, mia: Client
@@ -192,3 +216,30 @@ class TestEntries:
         (only,) = entries.of_feed(session, mia.id, NOW)
         assert only.is_cancelled
         assert entries.of_feed(session, mia.id, NOW + timedelta(days=31)) == []
+
+    def test_a_classes_sequence_grows_as_people_stay_away_and_come_again_and_never_shrinks(
+        self, session: Session, coach: Coach, mia: Client
+    ) -> None:
+        day = timedelta(days=1)
+        slot = make_slot(session, coach=coach, starts_at=DAY + 60 * day, capacity=8)
+        other = make_client(session, coach=coach)
+        make_pack(session, customer_id=other.id, now=NOW)
+
+        def seen(at: datetime) -> Entry:
+            (found,) = entries.of_feed(session, coach.id, at)
+            return found
+
+        told: list[Entry] = []
+        for customer_id in (mia.id, other.id):
+            booking = bookings.book_session(
+                session, customer_id=customer_id, slot_id=slot.id, now=NOW + len(told) * day
+            )
+            told.append(seen(NOW + len(told) * day))
+            bookings.cancel_booking(session, booking_id=booking.id, now=NOW + len(told) * day)
+            told.append(seen(NOW + len(told) * day))
+        bookings.book_session(session, customer_id=mia.id, slot_id=slot.id, now=NOW + 5 * day)
+        told += [seen(NOW + 5 * day), seen(NOW + 40 * day)]
+        assert [one.is_cancelled for one in told] == [False, True, False, True, False, False]
+        assert [one.sequence for one in told] == [0, 1, 2, 3, 4, 4]
+        assert told[4].changed_at == told[5].changed_at == NOW + 5 * day
+        assert entries.of_slot(session, slot.id) == told[5]
