@@ -14,6 +14,7 @@ from operational_api.core.policy import Allowed
 from operational_api.core.principal import CurrentAccount, CurrentPrincipal
 from operational_api.engagement import access
 from operational_api.engagement.errors import InvalidEmail
+from operational_api.engagement.models import Lead
 from operational_api.engagement.schemas import NO_NUL
 from operational_api.engagement.service import leads
 from operational_api.scheduling import public as scheduling
@@ -30,6 +31,11 @@ SOURCES = {
 }  # fmt: skip
 Typed = Annotated[str, Query(max_length=200, pattern=NO_NUL)]
 Sent = Annotated[str, Form(max_length=254, pattern=NO_NUL)]
+
+
+def _source_of(lead: Lead) -> str:
+    """In words; a CRM may know others than we ask for."""
+    return SOURCES.get(lead.source, lead.source.replace("_", " ").capitalize())
 
 
 @router.get("", dependencies=[Allowed(access.KEEP_LEADS)])
@@ -54,7 +60,7 @@ def _list(
     studios = {one.location_id: one.name for one in scheduling.studios(session)}
     return render(
         request, "engagement/leads.html", status_code=422 if refusal else 200, found=found, older=older, state=state,
-        q=q, is_older_page=cursor is not None, tabs=TABS, sources=SOURCES, studios=studios,
+        q=q, is_older_page=cursor is not None, tabs=TABS, sources=SOURCES, source_of=_source_of, studios=studios,
         theirs={one: name for one, name in studios.items() if kept_to is None or one in kept_to},
         sent=sent or {"name": "", "email": "", "source": "walk_in", "studio": ""}, refusal=refusal,
     )  # fmt: skip
@@ -95,7 +101,7 @@ def page(request: Request, lead_id: UUID, principal: CurrentPrincipal, session: 
     )  # fmt: skip
     studios = {one.location_id: one.name for one in scheduling.studios(session)}
     return render(
-        request, "engagement/lead.html", lead=lead, state=leads.state_of(lead), tabs=TABS, sources=SOURCES,
+        request, "engagement/lead.html", lead=lead, state=leads.state_of(lead), tabs=TABS, source_of=_source_of,
         studio=studios.get(lead.location_id) if lead.location_id else None,
     )  # fmt: skip
 

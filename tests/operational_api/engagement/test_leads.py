@@ -197,7 +197,8 @@ class TestPages:
     @pytest.mark.parametrize(
         ("changed", "told"),
         [
-            ({"email": "nora@example"}, "That does not look like an e-mail address"), ({"name": " "}, "What is their name?"),
+            ({"email": "nora@example"}, "That does not look like an e-mail address"),
+            ({"name": " "}, "What is their name?"),
             ({"source": "tv"}, "Choose from what there is."), ({"studio": str(new_id())}, "Choose from what there is."),
         ],
     )  # fmt: skip
