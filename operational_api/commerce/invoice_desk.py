@@ -247,6 +247,7 @@ def _would(
 
 def _credited(session: Session, principal: Principal, paper: papers.Paper, asked: Asked, now: datetime) -> Credit:
     row, (before, tax_before) = paper.invoice, credit_notes.credited(session, paper.invoice.id)
+    back_before, _ = credit_notes.credited(session, row.id, "refund")
     booking_id = fee_at(session, principal, row.id, asked.position) if asked.position is not None else None
     with session.begin_nested() as look:  # a look changes nothing
         if booking_id:
@@ -258,9 +259,10 @@ def _credited(session: Session, principal: Principal, paper: papers.Paper, asked
             after - was for after, was in zip(credit_notes.credited(session, row.id), (before, tax_before), strict=True)
         )
         left, is_void = credit_notes.left_to_pay(session, row), row.status == "void"
+        back_after, _ = credit_notes.credited(session, row.id, "refund")
         look.rollback()
     return Credit(
-        amount, tax, 0 if is_void else left, wallet_minor=paper.wallet_minor if is_void else 0,
+        amount, tax, 0 if is_void else left, wallet_minor=back_after - back_before,
         sessions=packs.sessions_lost(session, row, back_minor=row.total_minor if is_void else before + amount),
         is_void=is_void, payment=None,
         later_minor=paper.lines[asked.position - 1].amount_minor - amount if booking_id and asked.position else 0,
@@ -284,5 +286,8 @@ def _refunded(
     return Credit(
         amount, tax, sum(one.left_minor for one in payments) - amount,
         wallet_minor=amount if payment.provider in ledger.KEPT else 0,
-        sessions=packs.sessions_lost(session, invoice, back_minor=before + amount), is_void=False, payment=payment,
+        sessions=packs.sessions_lost(
+            session, invoice, back_minor=before + amount + refunds.lost_minor(session, invoice)
+        ),
+        is_void=False, payment=payment,
     )  # fmt: skip

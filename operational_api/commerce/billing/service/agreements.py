@@ -283,11 +283,7 @@ def _days_had_now(session: Session, invoice: Invoice) -> Iterator[tuple[Subscrip
 def _newest_charge(session: Session, subscription_id: UUID) -> UUID | None:
     """The charge of the days that a membership has now: any other was of days before, or is charged anew, or of a
     change of plan that does not hold."""
-    holds = exists().where(PlanChange.id == BillingItem.plan_change_id, PlanChange.status == "held")
-    charges = select(BillingItem.id).where(
-        BillingItem.subscription_id == subscription_id, BillingItem.kind == "membership",
-        BillingItem.plan_change_id.is_(None) | holds,
-    )  # fmt: skip
+    charges = select(BillingItem.id).where(BillingItem.subscription_id == subscription_id, invoicing.IS_CHARGE_OF_DAYS)
     return session.scalar(charges.order_by(BillingItem.made_at.desc(), BillingItem.id.desc()).limit(1))
 
 

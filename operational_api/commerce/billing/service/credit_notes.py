@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from contracts.events.billing import CreditNoteIssued
 from operational_api.commerce import ledger, prices
 from operational_api.commerce.billing.models import CreditNote
-from operational_api.commerce.billing.service import agreements, numbers
+from operational_api.commerce.billing.service import agreements, ended_items, numbers
 from operational_api.commerce.models import Invoice, Payment, Refund
 from operational_api.commerce.service import journals, packs
 from operational_api.core.outbox import publish
@@ -70,8 +70,15 @@ def document_refund(
         now=refund.refunded_at, refund_id=refund.id, tax_minor=tax_minor,
     )  # fmt: skip
     if is_of_days:
-        agreements.forgive(session, invoice, refund.amount_minor, so_far_minor=before + refund.amount_minor)
+        _forgive(session, invoice, refund.amount_minor, before + refund.amount_minor, refund.refunded_at)
     return row
+
+
+def _forgive(session: Session, invoice: Invoice, amount_minor: int, so_far_minor: int, now: datetime) -> None:
+    """Days that it charges bear their part. What was given back of them before, and nobody has used yet, is worth no
+    more than what is left of it."""
+    agreements.forgive(session, invoice, amount_minor, so_far_minor=so_far_minor)
+    ended_items.lose(session, invoice, 0, so_far_minor=so_far_minor, now=now, reason=ended_items.NOT_OWED)
 
 
 def credit(
@@ -123,7 +130,7 @@ def _post(session: Session, row: CreditNote, invoice: Invoice, now: datetime, *,
     back, _ = credited(session, invoice.id)
     packs.reduce(session, invoice, back_minor=back, source=row.id, at=now)
     if is_of_days:
-        agreements.forgive(session, invoice, row.amount_minor, so_far_minor=back)
+        _forgive(session, invoice, row.amount_minor, back, now)
 
 
 def of_invoices(session: Session, invoice_ids: list[UUID]) -> dict[UUID, list[CreditNote]]:

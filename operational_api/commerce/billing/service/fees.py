@@ -21,7 +21,7 @@ from operational_api.commerce.billing.errors import FeePaid
 from operational_api.commerce.billing.models import BillingItem
 from operational_api.commerce.billing.periods import day_of
 from operational_api.commerce.billing.proration import Item
-from operational_api.commerce.billing.service import credit_notes, crediting, invoicing
+from operational_api.commerce.billing.service import crediting, invoicing
 from operational_api.commerce.billing.service.people import addressee
 from operational_api.commerce.models import Customer, Invoice, PlanPrice, Subscription
 from operational_api.commerce.service import customers
@@ -103,14 +103,12 @@ def let_go(session: Session, *, booking_id: UUID, reason: str, actor_id: UUID, n
         raise FeePaid
     if invoice.status not in ("open", "paid"):
         return
-    left = credit_notes.left_to_pay(session, invoice) if invoice.status == "open" else 0
-    part = min(left, item.amount_minor)
-    if part:
-        crediting.credit_open(
-            session, invoice_id=invoice.id, amount_minor=part, reason=reason, actor_id=actor_id, now=now,
-            is_of_days=False,
-        )  # fmt: skip
-    if rest := item.amount_minor - part:  # what credits had paid of it waits for the next invoice again
+    rest = item.amount_minor
+    if invoice.status == "open":
+        rest = crediting.credit_charge(
+            session, invoice_id=invoice.id, amount_minor=rest, reason=reason, actor_id=actor_id, now=now
+        )
+    if rest:  # what credits had paid of it waits for the next invoice again
         tax = prices.included_tax(rest, item.tax_rate_bp)
         back = Item("unused", f"Waived: {item.description.lower()}", -rest, -tax, item.tax_rate_bp)
         invoicing.add_items(

@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import func, select
 
 from operational_api.commerce.billing.models import BillingItem
-from operational_api.commerce.billing.service import invoicing, memberships
+from operational_api.commerce.billing.service import giving_back, invoicing, memberships
 from operational_api.commerce.models import Dispute
-from operational_api.commerce.providers.port import BillingProvider, ProviderDispute
-from operational_api.commerce.service import disputes
+from operational_api.commerce.providers.port import Billing, BillingProvider, PaymentProvider, ProviderDispute
+from operational_api.commerce.service import disputes, refunds
 from operational_api.core.models import OutboxEvent
-from tests.operational_api.commerce.billing.conftest import Studio
+from tests.operational_api.commerce.billing.conftest import Desk, Studio
 
 
 @dataclass
@@ -155,6 +155,27 @@ class TestDaysGivenBack:
         studio.wait(days=15)
         memberships.pause(studio.session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 1), now=studio.now)
         assert studio.session.scalars(select(BillingItem.amount_minor).where(*invoicing.WAITS)).all() == [-2000]
+
+    def test_go_back_to_a_card_only_as_far_as_its_bank_left_something(self, studio: Studio) -> None:
+        """Of April's 40.00 the bank kept 30.00, and of May's 20.00 were given back for something else."""
+        studio.start(studio.plan("Small", 4000))
+        studio.collect()
+        studio.wait(days=30)
+        studio.collect()
+        contested(studio).tell(studio, status="won", returned_minor=1000, returned_at=studio.now)
+        desk = Desk()
+        refunds.refund_payment(
+            studio.session, cast("PaymentProvider", desk), payment_id=studio.payments[1].id, amount_minor=2000,
+            reason="A course", asked_as=f"{refunds.OF_NO_DAYS}a course", now=studio.now,
+        )  # fmt: skip
+        memberships.cancel(
+            studio.session, cast("Billing", studio.bank), customer_id=studio.customer_id, reason="moving",
+            at_once=True, now=studio.now,
+        )  # fmt: skip
+        for _ in range(2):
+            giving_back.give_back_due(studio.session, {"stripe": cast("PaymentProvider", desk)}, studio.now)
+        assert [one.amount_minor for one in desk.refunds.values()] == [2000, 2000, 1000]
+        assert studio.session.scalars(select(BillingItem.amount_minor).where(*invoicing.WAITS)).all() == [-1000]
 
     def test_are_worth_as_much_after_a_part_was_lost(self, studio: Studio) -> None:
         studio.start(studio.plan("Small", 4000))

@@ -376,6 +376,29 @@ class TestPause:
         family.pause()
         assert family.waiting == [(family.parent.id, -1500)]
 
+    @pytest.mark.parametrize(("refund", "left"), [(2500, 2500), (3000, 2000), (5000, 0)])
+    def test_gives_back_no_money_twice_that_is_refunded_later(self, family: Family, refund: int, left: int) -> None:
+        """Half of the parent's 50.00 waits to come off the next invoice; with what an admin gives back of them it is
+        never more than they paid."""
+        family.studio.wait(days=15)
+        family.pause()
+        refunded(family.studio, refund)
+        waits = [amount for _, amount, settled in family.waiting_all() if settled is None]
+        assert waits == ([-left] if left else [])
+        family.studio.wait(days=31)
+        assert family.paid == {family.parent.id: [5000, 5000 - left]}
+        assert sum(family.studio.balances().values()) == 0
+
+    def test_gives_nothing_back_of_an_invoice_that_was_forgiven_after_a_change(self, family: Family) -> None:
+        """May was charged, changed to a dearer plan on the next invoice, and forgiven before it was paid."""
+        studio = family.studio
+        studio.wait(days=30)
+        studio.wait(days=1)
+        family.change("Large", Mode.PRORATE)
+        forgiven(studio, None)
+        studio.wait(days=31)
+        assert studio.invoices[-1].total_minor == 9677 + 10_000, "thirty of 31 days, and June"
+
     def test_gives_back_all_of_days_when_a_credit_or_a_fee_beside_them_was(self, family: Family) -> None:
         fee = family.late()
         family.studio.wait(until=date(2026, 5, 1))
