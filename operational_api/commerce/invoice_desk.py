@@ -17,6 +17,7 @@ from operational_api.commerce.billing.errors import CreditTooLarge, InvoiceNotFo
 from operational_api.commerce.billing.models import CreditNote
 from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.billing.service import credit_notes, crediting, fees, papers
+from operational_api.commerce.billing.service.credit_notes import Of
 from operational_api.commerce.billing.service.deciders import decider
 from operational_api.commerce.errors import LineNotRefundable, RefundTooLarge
 from operational_api.commerce.models import Invoice, Payment
@@ -156,14 +157,15 @@ def credit_invoice(
         InvoiceNotFound, InvoiceNotCreditable, CreditTooLarge: as `crediting.credit_open` says.
     """
     row, actor_id = _decided(session, principal, invoice_id)
-    line = None
+    of: Of = "all"
     if asked.position is not None:
-        line = _line(papers.invoice(session, principal, invoice_id=row.id).lines, asked.position)
+        lines = papers.invoice(session, principal, invoice_id=row.id).lines
+        line, of = _line(lines, asked.position), refund_lines.of(lines, asked.position)
         if line.kind == refund_lines.FEE:
             raise CreditTooLarge("This line cannot be credited by itself.")
     return crediting.credit_open(
         session, invoice_id=row.id, amount_minor=asked.amount_minor, reason=reason, actor_id=actor_id, now=now,
-        is_of_days=line is None or line.kind == refund_lines.DAYS,
+        of=of,
     )  # fmt: skip
 
 
@@ -221,14 +223,14 @@ def _why_not(row: Invoice, left: int) -> str | None:
 def _parts(lines: Sequence[Item], left: int, bookings: dict[int, UUID], gone: set[int]) -> list[Part]:
     """Lines that charge something, and are owed."""
     return [
-        Part(position, line.description, min(line.amount_minor, left), bookings.get(position))
+        Part(position, line.description, min(refund_lines.cost(lines, line), left), bookings.get(position))
         for position, line in enumerate(lines, start=1)
-        if line.amount_minor > 0 and left and position not in gone
+        if refund_lines.cost(lines, line) > 0 and left and position not in gone
     ]
 
 
 def _line(lines: Sequence[Item], position: int) -> Item:
-    if not 1 <= position <= len(lines) or lines[position - 1].amount_minor <= 0:
+    if not 1 <= position <= len(lines) or refund_lines.cost(lines, lines[position - 1]) <= 0:
         raise CreditTooLarge("This line cannot be credited by itself.")
     return lines[position - 1]
 
@@ -239,7 +241,7 @@ def _would(
 ) -> Credit:  # fmt: skip
     amount = asked.amount_minor
     if asked.position is not None:
-        amount = min(_line(paper.lines, asked.position).amount_minor, left)
+        amount = min(refund_lines.cost(paper.lines, _line(paper.lines, asked.position)), left)
     if paper.invoice.status == "paid":
         return _refunded(session, paper.invoice, payments, amount, asked.payment_id)
     return _credited(session, principal, paper, Asked(asked.position, left if amount is None else amount), now)

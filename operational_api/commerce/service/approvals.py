@@ -134,7 +134,7 @@ def approve(
     """
 
     def give_back(row: RefundRequest) -> None:
-        of = "" if refund_lines.is_of_days(session, row) else refunds.OF_NO_DAYS
+        of = refunds.NAMED[refund_lines.of_request(session, row)]
         made = refunds.refund_payment(
             session, provider, payment_id=row.payment_id, amount_minor=row.amount_minor, reason=row.reason,
             actor_id=principal.account_id, asked_as=f"{of}refund-request-{row.id}", now=now,

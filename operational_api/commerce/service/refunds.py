@@ -11,6 +11,7 @@ from contracts.events.commerce import PaymentRefunded
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger, prices
 from operational_api.commerce.billing.service import corrections, credit_notes
+from operational_api.commerce.billing.service.credit_notes import Of
 from operational_api.commerce.errors import (
     PaymentNotFound,
     PaymentNotRefundable,
@@ -28,8 +29,9 @@ from operational_api.core.outbox import publish
 log = get_logger(__name__)
 OF_CREDIT = "credit-"
 """How a refund's name begins that gives back a credit: days whose worth was taken off the membership before."""
-OF_NO_DAYS = "line-"
-"""How a refund's name begins that is of a line which charges no days: those of the invoice bear no part of it."""
+OF_NO_DAYS, OF_DAYS = "line-", "days-"
+"""How a refund's name begins that is of a line: of one which charges no days, and of one of days, which bear all."""
+NAMED: dict[Of, str] = {"all": "", "days": OF_DAYS, "others": OF_NO_DAYS}
 _NOTHING_LEFT = (
     "All of this payment was given back already, was taken back by a bank, or was paid into a wallet and is spent."
 )
@@ -281,7 +283,7 @@ def gone_minor(session: Session, invoice: Invoice) -> int:
         .join(Payment, Payment.id == Refund.payment_id)
         .where(Payment.invoice_id == invoice.id, Refund.status != "failed")
     )
-    return credit_notes.credited(session, invoice.id, "open")[0] + int(session.scalar(asked) or 0)
+    return credit_notes.not_asked_for(session, invoice) + int(session.scalar(asked) or 0)
 
 
 def _store(
@@ -321,7 +323,7 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
         .join(Payment, Payment.id == Refund.payment_id)
         .where(Payment.invoice_id == invoice.id, Refund.status == "succeeded", Refund.id != row.id)
     )
-    not_asked_for, _ = credit_notes.credited(session, invoice.id, "open")
+    not_asked_for = credit_notes.not_asked_for(session, invoice)
     tax = prices.tax_part(
         row.amount_minor,
         before_minor=not_asked_for + int(before or 0),
@@ -339,8 +341,7 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
         lines=_lines(session, row, payment, invoice, tax),
         posted_at=posted_at,
     )
-    is_of_days = not (row.provider_key or "").startswith((OF_CREDIT, OF_NO_DAYS))
-    credit_notes.document_refund(session, refund=row, invoice=invoice, tax_minor=tax, is_of_days=is_of_days)
+    credit_notes.document_refund(session, refund=row, invoice=invoice, tax_minor=tax, of=_of(row))
     back = not_asked_for + int(before or 0) + row.amount_minor + lost_minor(session, invoice)
     packs.reduce(session, invoice, back_minor=back, source=row.id, at=posted_at)
     corrections.correct(session, invoice, source=("refund", row.id), at=posted_at)
@@ -357,6 +358,13 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
             provider=payment.provider,
         ),
     )
+
+
+def _of(row: Refund) -> Of:
+    name = row.provider_key or ""
+    if name.startswith(OF_DAYS):
+        return "days"
+    return "others" if name.startswith((OF_CREDIT, OF_NO_DAYS)) else "all"
 
 
 def _lines(session: Session, row: Refund, payment: Payment, invoice: Invoice, tax_minor: int) -> list[ledger.Line]:

@@ -222,7 +222,9 @@ def discounts(session: Session, row: Subscription, step: Step, *, uses: bool) ->
     return found
 
 
-def forgive(session: Session, invoice: Invoice, amount_minor: int, *, so_far_minor: int) -> None:
+def forgive(
+    session: Session, invoice: Invoice, amount_minor: int, *, so_far_minor: int, is_days_alone: bool = False
+) -> None:  # fmt: skip
     """So much of an invoice is not paid for after all, or was paid and given back: the days that it charged, if they
     are those that a membership has now, are worth that much less where they are given back. The customer's row is
     locked.
@@ -233,11 +235,12 @@ def forgive(session: Session, invoice: Invoice, amount_minor: int, *, so_far_min
     Args:
         amount_minor: Tax included.
         so_far_minor: What of the invoice was forgiven by now, this included.
+        is_days_alone: Days bear all of it.
     """
     for row, item, of_days, charged_minor in _days_had_now(session, invoice):
         row.covered_minor = proration.forgiven(
-            row.covered_minor or 0, days_minor=of_days, charged_minor=charged_minor, amount_minor=amount_minor,
-            so_far_minor=so_far_minor,
+            row.covered_minor or 0, days_minor=charged_minor if is_days_alone else of_days,
+            charged_minor=charged_minor, amount_minor=amount_minor, so_far_minor=so_far_minor,
         )  # fmt: skip
         row.covered_tax_minor = prices.included_tax(row.covered_minor, item.tax_rate_bp)
         if row.covered_minor == 0:

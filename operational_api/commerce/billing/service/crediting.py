@@ -11,6 +11,7 @@ from operational_api.commerce import prices
 from operational_api.commerce.billing.errors import CreditTooLarge, InvoiceNotCreditable, InvoiceNotFound
 from operational_api.commerce.billing.models import Collection, CreditNote, PlanChange
 from operational_api.commerce.billing.service import credit_notes, invoicing, memberships
+from operational_api.commerce.billing.service.credit_notes import Of
 from operational_api.commerce.models import Invoice, Payment
 from operational_api.commerce.providers.kept_money import KEPT_MONEY
 from operational_api.commerce.service import refunds
@@ -20,13 +21,13 @@ from operational_api.core import audit
 
 def credit_open(
     session: Session, *, invoice_id: UUID, amount_minor: int | None, reason: str, actor_id: UUID | None, now: datetime,
-    is_of_days: bool = True,
+    of: Of = "all",
 ) -> CreditNote:  # fmt: skip
     """Ask for less of an invoice that is not paid, or for nothing more; then it is void.
 
     Args:
         amount_minor: Tax included; None for all that is left.
-        is_of_days: Whether days that it charges bear their part, and are worth less when they are given back.
+        of: What of it days bear, which are then worth less when they are given back.
 
     Raises:
         InvoiceNotFound: no such invoice.
@@ -43,12 +44,12 @@ def credit_open(
     if amount < left and not prices.is_chargeable(left - amount, invoice.currency):
         raise InvoiceNotCreditable("What is left would be too little to charge a card. Credit all of it, or less.")
     if amount == left:
-        row = void(session, invoice, reason=reason, now=now, is_of_days=is_of_days)
+        row = void(session, invoice, reason=reason, now=now, of=of)
         if invoice.subscription_id:
             memberships.set_overdue(session, invoice.subscription_id, is_overdue=False, now=now)
     else:
         row = credit_notes.credit(
-            session, invoice, amount_minor=amount, before_minor=before, reason=reason, is_of_days=is_of_days, now=now
+            session, invoice, amount_minor=amount, before_minor=before, reason=reason, of=of, now=now
         )
     _note(session, row, actor_id, now)
     return row
@@ -72,12 +73,12 @@ def credit_charge(
     if amount_minor < left or kept <= beyond:  # less is asked for, or nothing of it is owed
         credit_open(
             session, invoice_id=invoice.id, amount_minor=min(left, amount_minor), reason=reason, actor_id=actor_id,
-            is_of_days=False, now=now,
+            of="others", now=now,
         )  # fmt: skip
         return beyond - min(kept, beyond)
     before, _ = credit_notes.credited(session, invoice.id)
     row = credit_notes.credit(
-        session, invoice, amount_minor=left, before_minor=before, reason=reason, is_of_days=False, now=now
+        session, invoice, amount_minor=left, before_minor=before, reason=reason, of="others", now=now
     )
     _note(session, row, actor_id, now)
     invoice.status, invoice.paid_at = "paid", now
@@ -131,15 +132,13 @@ def _kept(session: Session, invoice: Invoice) -> Sequence[Payment]:
 
 
 def void(
-    session: Session, invoice: Invoice, *, reason: str, now: datetime, is_of_days: bool = True
+    session: Session, invoice: Invoice, *, reason: str, now: datetime, of: Of = "all"
 ) -> CreditNote:  # fmt: skip
     """Credit all that is left of an open invoice of which no payment is under way, and collect it no more; what a
     wallet has paid of it goes back into it. The customer's row is locked."""
     before, _ = credit_notes.credited(session, invoice.id)
     left = credit_notes.left_to_pay(session, invoice)
-    row = credit_notes.credit(
-        session, invoice, amount_minor=left, before_minor=before, reason=reason, is_of_days=is_of_days, now=now
-    )
+    row = credit_notes.credit(session, invoice, amount_minor=left, before_minor=before, reason=reason, of=of, now=now)
     invoice.status = "void"
     collection = session.get(Collection, invoice.id, with_for_update=True)
     if collection is not None and collection.next_attempt_at is not None:

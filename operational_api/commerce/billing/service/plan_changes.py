@@ -89,7 +89,11 @@ def change_plan(
 def _wanted(
     session: Session, found: Membership, before: Contract, plan_code: str, mode: Mode | None, now: datetime
 ) -> tuple[Terms, Mode, plans.Offer]:
-    sold = plans.offer(session, code=plan_code, currency=found.subscription.currency, now=now)
+    row, following = found.subscription, before.next_terms
+    if plan_code == found.plan.code and following is not None and following.plan_id != found.plan.id:
+        own = plans.Offer(found.plan, session.get_one(PlanPrice, row.price_id))  # taken back: at the price that it has
+        return before.terms, mode or Mode.NEXT_PERIOD, own
+    sold = plans.offer(session, code=plan_code, currency=row.currency, now=now)
     terms = agreements.terms_of(sold.plan, sold.price)
     return terms, mode or contracts.usual_mode(before.terms, terms), sold
 
@@ -187,7 +191,7 @@ def _drop(session: Session, change: PlanChange, invoice: Invoice, now: datetime)
         .execution_options(synchronize_session=False)
     )
     session.expire_all()
-    crediting.void(session, invoice, reason="The change of plan was not paid", now=now, is_of_days=False)
+    crediting.void(session, invoice, reason="The change of plan was not paid", now=now, of="others")
 
 
 def newest(session: Session, customer_id: UUID) -> tuple[PlanChange, Plan] | None:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.identity import AccountClosed
 from contracts.ids import new_id
-from operational_api.commerce import handlers
+from operational_api.commerce import handlers, invoice_desk
 from operational_api.commerce.billing.errors import BilledElsewhere, NotPausable
 from operational_api.commerce.billing.proration import Item, Mode
 from operational_api.commerce.billing.service import (
@@ -29,8 +29,9 @@ from operational_api.commerce.errors import AlreadySubscribed
 from operational_api.commerce.models import Customer, Subscription
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.providers.stripe import StripeProvider
-from operational_api.commerce.service import refunds
+from operational_api.commerce.service import approvals, refunds
 from operational_api.commerce.settings import StripeSettings
+from operational_api.core.principal import Principal
 from operational_api.identity.models import Account
 from tests.factories import make_account, make_customer, make_subscription
 from tests.operational_api.commerce.billing.conftest import NOON, Desk, Family, Studio
@@ -418,6 +419,32 @@ class TestPause:
         family.pause()
         assert family.waiting == [(family.parent.id, -5000)]
 
+    @pytest.mark.parametrize("is_paid", [True, False])
+    def test_gives_back_nothing_of_days_whose_line_was_given_back(self, family: Family, is_paid: bool) -> None:
+        """Beside it a fee is paid, which is no day's."""
+        family.late()
+        family.studio.wait(until=date(2026, 5, 1))
+        asks, decides = (Principal("finance", "tests", make_account(family.session, role="finance").id) for _ in "12")
+        why, now = "We were closed", datetime.now(UTC)  # the policy's clock
+        if is_paid:
+            family.worker()
+            asked = approvals.request_refund(
+                family.session, payment_id=family.studio.payments[-1].id, amount_minor=5000, reason=why,
+                line_position=days_at(family.studio), principal=asks, now=now,
+            )  # fmt: skip
+            approvals.approve(
+                family.session, cast("PaymentProvider", Desk()), request_id=asked.id, principal=decides, now=now
+            )
+        else:
+            line = invoice_desk.Asked(position=days_at(family.studio), amount_minor=5000)
+            invoice_desk.credit_invoice(
+                family.session, asks, family.studio.invoices[-1].id, asked=line, reason=why, now=family.studio.now
+            )
+            family.worker()
+        assert family.studio.member.covered_minor == 0
+        family.pause()
+        assert [amount for _, amount in family.waiting if amount] == []
+
     def test_gives_back_nothing_where_first_a_fee_and_then_the_rest_was_forgiven(self, family: Family) -> None:
         fee = family.late()
         family.studio.wait(until=date(2026, 5, 1))
@@ -425,6 +452,11 @@ class TestPause:
         forgiven(family.studio, None)
         family.pause()
         assert [amount for _, amount in family.waiting if amount] == []
+
+
+def days_at(studio: Studio) -> int:
+    """Which line of the newest invoice charges days."""
+    return 1 + [kind for kind, _, _ in studio.lines(studio.invoices[-1])].index("membership")
 
 
 def forgiven(studio: Studio, amount: int | None) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
+from operational_api.commerce import invoice_desk
 from operational_api.commerce.billing.errors import (
     CouponNotForThis,
     CouponNotFound,
@@ -28,10 +29,19 @@ from operational_api.commerce.billing.errors import (
 )
 from operational_api.commerce.billing.models import BillingItem, CouponRedemption
 from operational_api.commerce.billing.proration import Mode
-from operational_api.commerce.billing.service import coupons, earnings, memberships, payers, plan_changes, pricing
+from operational_api.commerce.billing.service import (
+    coupons,
+    earnings,
+    fees,
+    memberships,
+    payers,
+    plan_changes,
+    pricing,
+)
 from operational_api.commerce.billing.service.coupons import Worth
 from operational_api.commerce.models import Customer, SessionPack
-from operational_api.commerce.service import packs
+from operational_api.commerce.service import packs, refund_lines
+from operational_api.core.principal import Principal
 from tests.conftest import sqlalchemy_url
 from tests.factories import make_pack
 from tests.operational_api.commerce.billing.conftest import NOON, Studio
@@ -65,6 +75,31 @@ class TestCoupon:
         memberships.pause(session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 1), now=studio.now)
         studio.wait(until=date(2026, 6, 1))
         assert [amount for _, amount, _ in studio.lines(studio.invoices[-1])] == [10_000, -2500, -3750]
+
+    def test_the_line_of_days_is_given_back_at_what_it_cost(self, studio: Studio, session: Session) -> None:
+        """And not with the fee beside it."""
+        plan = studio.plan("Small", 10_000)
+        for _ in range(2):
+            fees.charge(
+                session, booking_id=new_id(), customer_id=studio.customer_id, amount_minor=1500, currency="EUR",
+                starts_at=NOON, now=NOON,
+            )  # fmt: skip
+        studio.start(plan, coupon=code(session))
+        finance = Principal("finance", "tests", new_id())
+        [invoice] = studio.invoices
+        position = 1 + [kind for kind, _, _ in studio.lines(invoice)].index("membership")
+
+        def told(asked: invoice_desk.Asked | None = None) -> tuple[list[int], int]:
+            seen = invoice_desk.invoice_seen(session, finance, invoice.id, asked=asked, now=NOON)
+            return [one.amount_minor for one in seen.parts], seen.credit.amount_minor if seen.credit else 0
+
+        line = invoice_desk.Asked(position=position)
+        assert told(line) == ([7500, 1500, 1500], 7500)
+        studio.collect()
+        assert told(line) == ([7500, 1500, 1500], 7500)
+        [paid] = studio.payments
+        found = refund_lines.to_give_back(session, paid, position=position, seen_minor=7500)
+        assert found.amount_minor == 7500
 
     def test_an_amount_is_taken_off_days_as_off_a_whole_period(self, studio: Studio, session: Session) -> None:
         small, large = studio.plan("Small", 4000), studio.plan("Large", 7000)

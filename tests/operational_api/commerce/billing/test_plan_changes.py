@@ -17,10 +17,10 @@ from operational_api.commerce.billing.errors import (
 )
 from operational_api.commerce.billing.models import BillingItem, PlanChange
 from operational_api.commerce.billing.proration import Mode
-from operational_api.commerce.billing.service import coupons, crediting, memberships, plan_changes
+from operational_api.commerce.billing.service import coupons, crediting, memberships, plan_changes, pricing
 from operational_api.commerce.billing.service.coupons import Worth
 from operational_api.commerce.models import LedgerLine
-from operational_api.commerce.service import subscriptions
+from operational_api.commerce.service import catalogue, subscriptions
 from tests.operational_api.commerce.billing.conftest import NOON, Studio
 
 
@@ -50,6 +50,36 @@ def on(studio: Studio) -> tuple[str, int, str]:
 def waiting(studio: Studio) -> int:
     query = select(func.coalesce(func.sum(BillingItem.amount_minor), 0)).where(BillingItem.invoice_id.is_(None))
     return int(studio.session.scalar(query) or 0)
+
+
+class TestTakenBack:
+    @pytest.mark.parametrize(("reaches", "later"), [(True, 6000), (False, 5000)])
+    def test_a_plan_that_was_to_follow_leaves_the_own_one_at_its_price(
+        self, member: Studio, reaches: bool, later: int
+    ) -> None:
+        """Small costs more since, for who buys it now; members pay that from their next period, or never."""
+        member.plan("Tiny", 2000)
+        change(member, "Tiny")
+        pricing.set_price(
+            member.session, plan_code=member.plans["Small"].code, currency="EUR", amount_minor=6000, tax_rate_bp=1900,
+            valid_from=member.now, for_members=reaches, actor_id=None, now=member.now,
+        )  # fmt: skip
+        member.wait(days=1)
+        told = plan_changes.preview(
+            member.session, customer_id=member.customer_id, plan_code=member.plans["Small"].code, now=member.now
+        )
+        assert (told.invoice, told.price.amount_minor) == (None, 5000)
+        assert change(member, "Small").waits_for is None
+        member.wait(days=40)
+        assert [one.total_minor for one in member.invoices] == [5000, later]
+
+    def test_a_plan_that_was_to_follow_leaves_the_own_one_also_where_it_is_sold_no_more(self, member: Studio) -> None:
+        member.plan("Tiny", 2000)
+        change(member, "Tiny")
+        catalogue.set_sold(
+            member.session, code=member.plans["Small"].code, is_sold=False, actor_id=None, now=member.now
+        )
+        assert change(member, "Small").subscription.next_price_id is None
 
 
 class TestPaid:

@@ -24,6 +24,7 @@ from operational_api.commerce.billing.service import (
     memberships,
     parking,
     plan_changes,
+    sales,
     stuck_top_ups,
     waiting,
 )
@@ -290,6 +291,40 @@ class TestGoingBack:
         assert studio.invoices[0].status == "uncollectible"
         balances = studio.balances()
         assert (balances.get("receivable", 0), balances["bad_debt"], balances["tax_payable"]) == (0, 14_296, -479)
+        purse.check()
+
+    def test_what_is_given_back_after_the_rest_was_given_up_takes_its_tax_and_its_sessions(self, purse: Purse) -> None:
+        """Of ten sessions three are paid for; the wallet's part then goes back into it."""
+        studio = purse.studio
+        code = studio.plan("Ten", 10_002, kind="pack", sessions_included=10, validity_days=90, interval_months=None)
+        purse.give(3001)
+        pack = sales.sell_pack(
+            studio.session, customer_id=studio.customer_id, plan_code=code, currency="EUR", now=studio.now
+        )
+        studio.collect("stolen_card")
+        studio.wait(days=40)
+        studio.collect()
+        studio.session.refresh(pack)
+        assert (studio.invoices[0].status, pack.sessions_left) == ("uncollectible", 4)
+        [gift] = [one for one in studio.payments if one.provider == "gift"]
+        purse.refund(gift)
+        studio.session.refresh(pack)
+        assert (pack.sessions_left, purse.has()) == (0, (3001, 3001, 0))
+        assert "tax_payable" not in studio.balances()
+        purse.check()
+
+    @pytest.mark.parametrize("gift_minor", range(4995, 5003))
+    def test_what_is_given_up_and_given_back_is_the_tax_to_the_cent(self, purse: Purse, gift_minor: int) -> None:
+        studio = purse.studio
+        purse.give(gift_minor)
+        studio.start(studio.plan("Gold", 10_002))
+        studio.collect("stolen_card")
+        studio.wait(days=40)
+        studio.collect()
+        [gift] = [one for one in studio.payments if one.provider == "gift"]
+        purse.refund(gift, 1001)
+        purse.refund(gift)
+        assert "tax_payable" not in studio.balances()
         purse.check()
 
     def test_a_change_of_plan_that_is_not_paid_gives_all_back(self, purse: Purse) -> None:
