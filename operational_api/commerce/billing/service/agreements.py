@@ -14,7 +14,7 @@ from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.contract import Contract, Step, Terms
 from operational_api.commerce.billing.errors import BilledElsewhere, ChangePending
 from operational_api.commerce.billing.models import BillingItem, PlanChange
-from operational_api.commerce.billing.periods import Period, day_of, first_moment, period_at
+from operational_api.commerce.billing.periods import Period, anchor_of, day_of, first_moment, period_at
 from operational_api.commerce.billing.proration import Cover, Item
 from operational_api.commerce.billing.service import coupons, invoicing, pricing
 from operational_api.commerce.billing.service.people import addressee
@@ -132,7 +132,9 @@ def take_over(session: Session, row: Subscription, now: datetime) -> None:
     """Bill a membership ourselves from its next period on, with the days that it has now as paid in full."""
     row.billed_by, row.time_zone = OURS, addressee(session, row.customer_id).time_zone
     if row.status in lifecycle.EARNING and row.current_period_start is not None:
-        row.anchor_on = day_of(row.current_period_start, row.time_zone)
+        begun = day_of(row.current_period_start, row.time_zone)
+        ends = day_of(row.current_period_end, row.time_zone) if row.current_period_end else begun
+        row.anchor_on = anchor_of(Period(begun, ends), row.interval_months)
         period = period_at(row.anchor_on, row.interval_months, day_of(now, row.time_zone))
         whole = proration.charge("", row.amount_minor, stored_terms(session, row.price_id).tax_rate_bp, period)
         row.current_period_start = first_moment(period.starts_on, row.time_zone)

@@ -253,6 +253,34 @@ class TestChangePlan:
         # 21 of 31 days from 22 March: 99.00 -> 67.06 back, 200.00 -> 135.48
         assert [amount for _, amount, _ in studio.lines(studio.invoices[0])] == [13_548, -6706]
 
+    @pytest.mark.parametrize(
+        ("begun", "ends", "then"),
+        [
+            (date(2026, 2, 28), date(2026, 3, 31), [date(2026, 4, 30), date(2026, 5, 31)]),
+            (date(2026, 2, 28), date(2026, 3, 28), [date(2026, 4, 28), date(2026, 5, 28)]),
+            (date(2026, 1, 31), date(2026, 2, 28), [date(2026, 3, 31), date(2026, 4, 30)]),
+        ],
+    )
+    def test_one_brought_over_has_every_day_that_is_paid_at_the_end_of_months(
+        self, studio: Studio, session: Session, begun: date, ends: date, then: list[date]
+    ) -> None:
+        """Of one that began on 31 January, a month from 28 February is paid to 31 March: so it is elsewhere, too."""
+        row = make_subscription(session, customer_id=studio.customer_id, now=studio.now)
+        row.current_period_start, row.current_period_end = (
+            datetime(day.year, day.month, day.day, 10, tzinfo=UTC) for day in (begun, ends)
+        )
+        studio.now = row.current_period_start + timedelta(days=3)
+        code = studio.plan("Small", 5000)
+        plan_changes.change_plan(
+            session, customer_id=studio.customer_id, plan_code=code, mode=Mode.NEXT_PERIOD, now=studio.now
+        )
+        assert (row.covered_from, row.covered_until) == (begun, ends)
+        found = []
+        for day in (ends, *then[:1]):
+            studio.wait(until=day)
+            found.append(studio.member.covered_until)
+        assert found == then
+
     def test_one_brought_over_is_billed_on_when_its_dearer_plan_was_not_paid(
         self, studio: Studio, session: Session
     ) -> None:
