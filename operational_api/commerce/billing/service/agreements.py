@@ -37,8 +37,12 @@ def stored_terms(session: Session, price_id: UUID) -> Terms:
     return terms_of(session.get_one(Plan, price.plan_id), price)
 
 
-def contract_of(session: Session, row: Subscription) -> Contract:
-    """A stored membership as the pure rules see it."""
+def contract_of(session: Session, row: Subscription, *, begins_at: datetime | None = None) -> Contract:
+    """A stored membership as the pure rules see it.
+
+    Args:
+        begins_at: When its next period begins; None: when time does it.
+    """
     terms = replace(
         stored_terms(session, row.price_id), amount_minor=row.amount_minor, interval_months=row.interval_months
     )
@@ -51,17 +55,17 @@ def contract_of(session: Session, row: Subscription) -> Contract:
     return Contract(
         status=row.status, terms=terms, anchor_on=row.anchor_on, period=period, cover=cover,
         trial_ends_on=day_of(row.trial_ends_at, row.time_zone) if row.trial_ends_at else None,
-        resumes_on=row.resumes_on, next_terms=_next_terms(session, row),
+        resumes_on=row.resumes_on,
+        next_terms=_next_terms(session, row, begins_at or row.next_step_at or row.current_period_end),
         cancels_on=day_of(row.cancel_at, row.time_zone) if row.cancel_at and row.ended_at is None else None,
         has_started=row.started_at is not None,
     )  # fmt: skip
 
 
-def _next_terms(session: Session, row: Subscription) -> Terms | None:
+def _next_terms(session: Session, row: Subscription, boundary: datetime | None) -> Terms | None:
     """What follows at the next boundary: of prices of the own plan that followed each other meanwhile the last.
     One that begins only later is not looked at yet."""
     price = session.get(PlanPrice, row.next_price_id) if row.next_price_id else None
-    boundary = row.next_step_at or row.current_period_end
     if price is None or (boundary is not None and price.valid_from > boundary):
         return None
     while price.plan_id == row.plan_id and (later := pricing.successor(session, price.id)):

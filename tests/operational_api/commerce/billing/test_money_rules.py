@@ -233,6 +233,21 @@ class TestPrice:
         assert [one.amount_minor for one in pricing.history(session, plan_code=plan)] == [6000, 5000]
         assert studio.history() == [("started", 0, 4202), ("price_changed", 4202, 5042)]
 
+    def test_of_a_pause_that_ends_early_the_price_of_that_day_is_paid(self, studio: Studio, session: Session) -> None:
+        """A new one begins in June, before the pause was to end; it ends in May."""
+        plan = studio.plan("Small", 10_000)
+        studio.start(plan)
+        studio.collect()
+        memberships.pause(session, customer_id=studio.customer_id, resumes_on=date(2026, 7, 1), now=NOON)
+        pricing.set_price(
+            session, plan_code=plan, currency="EUR", amount_minor=15_000, tax_rate_bp=1900,
+            valid_from=datetime(2026, 6, 1, tzinfo=UTC), for_members=True, actor_id=None, now=NOON,
+        )  # fmt: skip
+        studio.wait(until=date(2026, 5, 10))
+        memberships.resume(session, customer_id=studio.customer_id, now=studio.now)
+        studio.wait(until=date(2026, 6, 10))
+        assert [studio.lines(one)[0][1] for one in studio.invoices] == [10_000, 10_000, 15_000]
+
     @pytest.mark.parametrize("starts_late", [False, True])
     def test_of_prices_that_follow_each_other_members_pay_each_in_its_time(
         self, studio: Studio, session: Session, starts_late: bool
