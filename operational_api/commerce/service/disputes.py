@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from contracts.events.commerce import DisputeClosed, DisputeOpened
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger
-from operational_api.commerce.billing.service import agreements, corrections, ended_items, memberships
+from operational_api.commerce.billing.service import agreements, corrections, ended_items, memberships, plan_changes
 from operational_api.commerce.models import Dispute, Invoice, LedgerJournal, LedgerLine, Payment
 from operational_api.commerce.providers.port import BillingProvider, ProviderDispute
 from operational_api.commerce.service import journals, packs, refunds, wallets
@@ -121,6 +121,7 @@ def _close(
         lines = ledger.dispute_won(amount_minor=seen.returned_minor, fee_minor=seen.fee_back_minor)
         _post(session, row, payment, "dispute_won", lines, at)
     elif invoice.subscription_id:
+        plan_changes.end_with(session, invoice.subscription_id, now=now)
         memberships.end_unpaid(session, invoice.subscription_id, reason="payment_disputed", now=now)
     if lost_minor > 0 and not was_lost:
         packs.reduce(session, invoice, back_minor=gone_minor, source=row.id, at=at)

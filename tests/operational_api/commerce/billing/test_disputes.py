@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from operational_api.commerce.billing.models import BillingItem
-from operational_api.commerce.billing.service import giving_back, invoicing, memberships
+from operational_api.commerce.billing.service import giving_back, invoicing, memberships, plan_changes
 from operational_api.commerce.models import Dispute
 from operational_api.commerce.providers.port import Billing, BillingProvider, PaymentProvider, ProviderDispute
 from operational_api.commerce.service import disputes, refunds
@@ -95,6 +95,38 @@ class TestMembership:
         told = [one["reinstated_minor"] for one in studio.told("commerce.dispute_closed")]
         assert told == [returned + fee for returned, fee in parts]
         assert studio.session.scalars(select(Dispute.returned_minor)).all() == [4000]
+
+    def test_that_ends_takes_a_change_of_plan_along_that_was_not_paid_yet(self, studio: Studio, issuer: Issuer) -> None:
+        """Nobody is charged for it afterwards, whatever is in their wallet by then."""
+        large = studio.plan("Large", 9000)
+        plan_changes.change_plan(studio.session, customer_id=studio.customer_id, plan_code=large, now=studio.now)
+        issuer.tell(studio, status="lost")
+        assert (studio.member.status, studio.invoices[-1].status) == ("cancelled", "void")
+        [told] = studio.told("commerce.plan_change_decided")
+        assert (told["outcome"], told["failure_code"]) == ("failed", "membership_ended")
+        assert studio.session.scalars(select(BillingItem.id).where(*invoicing.WAITS)).all() == []
+        assert studio.balances().get("receivable", 0) == 0
+
+    def test_that_ends_gives_back_a_change_of_plan_that_turns_out_to_be_paid(
+        self, studio: Studio, issuer: Issuer
+    ) -> None:
+        """Its answer was lost: the bank is asked about it, once; the money is booked, and goes back."""
+        large, desk = studio.plan("Large", 9000), Desk()
+        plan_changes.change_plan(studio.session, customer_id=studio.customer_id, plan_code=large, now=studio.now)
+        studio.bank.is_silent = True
+        studio.collect()
+        issuer.tell(studio, status="lost")
+        studio.bank.is_silent = False
+        for _ in range(2):
+            studio.now += timedelta(minutes=11)
+            studio.collect()
+            giving_back.give_back_due(studio.session, {"stripe": cast("PaymentProvider", desk)}, studio.now)
+        paid = studio.payments[-1]
+        assert (studio.member.status, studio.invoices[-1].status, paid.status) == ("cancelled", "paid", "captured")
+        assert [one.amount_minor for one in desk.refunds.values()] == [paid.amount_minor]
+        [told] = studio.told("commerce.plan_change_decided")
+        assert (told["outcome"], told["failure_code"]) == ("failed", "membership_ended")
+        assert (studio.balances().get("receivable", 0), sum(studio.balances().values())) == (0, 0)
 
     def test_stays_ended_when_the_bank_thinks_better_of_it(self, studio: Studio, issuer: Issuer) -> None:
         issuer.tell(studio, status="lost")

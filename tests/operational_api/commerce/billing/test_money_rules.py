@@ -39,8 +39,9 @@ from operational_api.commerce.billing.service import (
     pricing,
 )
 from operational_api.commerce.billing.service.coupons import Worth
+from operational_api.commerce.errors import WrongCurrency
 from operational_api.commerce.models import Customer, SessionPack
-from operational_api.commerce.service import packs, refund_lines
+from operational_api.commerce.service import customers, packs, refund_lines
 from operational_api.core.principal import Principal
 from tests.conftest import sqlalchemy_url
 from tests.factories import make_pack
@@ -292,6 +293,18 @@ class TestPayer:
         assert studio.collections[0].payer_id == parent.id
         with pytest.raises(PayerLoop):
             payers.set_payer(session, customer_id=parent.id, payer_id=studio.customer_id, actor_id=None, now=NOON)
+
+    def test_pays_in_the_currency_of_whom_they_pay_for(self, studio: Studio, session: Session) -> None:
+        """Also where none of both has bought anything yet."""
+        parent, child = Customer(id=new_id(), currency="EUR"), session.get_one(Customer, studio.customer_id)
+        session.add(parent)
+        session.flush()
+        payers.set_payer(session, customer_id=child.id, payer_id=parent.id, actor_id=None, now=NOON)
+        for one in (child, parent):
+            with pytest.raises(WrongCurrency):
+                customers.settle_currency(session, one, "USD")
+        payers.set_payer(session, customer_id=child.id, payer_id=None, actor_id=None, now=NOON)
+        assert [customers.settle_currency(session, one, "USD") for one in (child, parent)] == ["USD", "USD"]
 
 
 def pack_of(session: Session, studio: Studio, *, sessions: int = 3, net: int = 10_000) -> SessionPack:
