@@ -220,8 +220,8 @@ def discounts(session: Session, row: Subscription, step: Step, *, uses: bool) ->
             continue
         is_whole = begins and period is not None and item.starts_on == period.starts_on
         less = coupons.discount_for(
-            session, row, item, of=period, counts=step.contract.terms.interval_months if uses and is_whole else 0,
-            instead_of=ends if is_anew else None,
+            session, row, item, of=period, is_whole=is_whole, instead_of=ends if is_anew else None,
+            counts=step.contract.terms.interval_months if uses and is_whole else 0,
         )  # fmt: skip
         if less is not None:
             found.append((item, less))

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import func, select
 
+from operational_api.commerce import retelling
 from operational_api.commerce.billing.models import BillingItem
 from operational_api.commerce.billing.service import giving_back, invoicing, memberships, plan_changes
 from operational_api.commerce.models import Dispute
@@ -127,6 +128,7 @@ class TestMembership:
         [told] = studio.told("commerce.plan_change_decided")
         assert (told["outcome"], told["failure_code"]) == ("failed", "membership_ended")
         assert (studio.balances().get("receivable", 0), sum(studio.balances().values())) == (0, 0)
+        assert retelling.retell(studio.session).differences == []
 
     def test_stays_ended_when_the_bank_thinks_better_of_it(self, studio: Studio, issuer: Issuer) -> None:
         issuer.tell(studio, status="lost")

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.identity import AccountClosed
 from contracts.ids import new_id
-from operational_api.commerce import handlers, invoice_desk
+from operational_api.commerce import handlers, invoice_desk, retelling
 from operational_api.commerce.billing.errors import BilledElsewhere, NotPausable
 from operational_api.commerce.billing.proration import Item, Mode
 from operational_api.commerce.billing.service import (
@@ -417,6 +417,7 @@ class TestPause:
         family.studio.wait(days=31)
         assert family.paid == {family.parent.id: [5000, 5000 - left]}
         assert sum(family.studio.balances().values()) == 0
+        assert retelling.retell(family.session).differences == []
 
     def test_gives_nothing_back_of_an_invoice_that_was_forgiven_after_a_change(self, family: Family) -> None:
         """May was charged, changed to a dearer plan on the next invoice, and forgiven before it was paid."""

@@ -77,6 +77,27 @@ class TestCoupon:
         studio.wait(until=date(2026, 6, 1))
         assert [amount for _, amount, _ in studio.lines(studio.invoices[-1])] == [10_000, -2500, -3750]
 
+    @pytest.mark.parametrize("mode", [Mode.INVOICE, Mode.PRORATE])
+    def test_used_in_the_middle_of_a_period_it_is_off_the_next_whole_one(
+        self, studio: Studio, session: Session, mode: Mode
+    ) -> None:
+        """And off nothing before, also where the plan is changed then: once is once."""
+        small, large = studio.plan("Small", 3000), studio.plan("Large", 9000)
+        studio.start(small)
+        studio.collect()
+        studio.wait(days=10)
+        memberships.use_coupon(session, customer_id=studio.customer_id, code=code(session), now=studio.now)
+        studio.wait(days=5)
+        change = {"customer_id": studio.customer_id, "plan_code": large, "mode": mode, "now": studio.now}
+        told = plan_changes.preview(session, **change)
+        assert (told.invoice.total_minor if told.invoice else told.next_invoice_minor) == 3000
+        plan_changes.change_plan(session, **change)
+        studio.collect()
+        studio.wait(until=date(2026, 5, 2))
+        studio.collect()
+        studio.wait(until=date(2026, 6, 2))
+        assert sum(one.total_minor for one in studio.invoices) == 3000 + 3000 + 6750 + 9000
+
     def test_the_line_of_days_is_given_back_at_what_it_cost(self, studio: Studio, session: Session) -> None:
         """And not with the fee beside it."""
         plan = studio.plan("Small", 10_000)
