@@ -355,6 +355,18 @@ class TestPause:
         with pytest.raises(NotPausable):
             memberships.pause(session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 1), now=studio.now)
 
+    def test_not_where_it_is_about_to_end(self, studio: Studio, session: Session) -> None:
+        """It would not go on by itself, and its paid days would be gone."""
+        studio.start(studio.plan("Small", 5000))
+        studio.collect()
+        memberships.cancel(session, NO_PROVIDER, customer_id=studio.customer_id, reason="moving", now=studio.now)
+        pause = partial(memberships.pause, session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 1))
+        with pytest.raises(NotPausable, match="keep it first"):
+            pause(now=studio.now)
+        memberships.keep(session, NO_PROVIDER, customer_id=studio.customer_id, now=studio.now)
+        pause(now=studio.now)
+        assert studio.member.status == "paused"
+
     def test_gives_nothing_back_of_what_was_never_asked_for(self, studio: Studio, session: Session) -> None:
         """Of 50.00 finance forgives 30.00; half of the other 20.00 is not used."""
         studio.start(studio.plan("Small", 5000))
