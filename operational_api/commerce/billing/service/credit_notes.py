@@ -82,12 +82,18 @@ def document_refund(session: Session, *, refund: Refund, invoice: Invoice, tax_m
 
 
 def _forgive(session: Session, invoice: Invoice, amount_minor: int, so_far_minor: int, of: Of, now: datetime) -> None:
-    """Days that it charges bear their part. What was given back of them before, and nobody has used yet, is worth no
-    more than what is left of it."""
+    """Days that it charges bear their part."""
     if of == "others":
         return
     agreements.forgive(session, invoice, amount_minor, so_far_minor=so_far_minor, is_days_alone=of == "days")
-    ended_items.lose(session, invoice, 0, so_far_minor=so_far_minor, now=now, reason=ended_items.NOT_OWED)
+    cap(session, invoice, now=now)
+
+
+def cap(session: Session, invoice: Invoice, *, now: datetime) -> None:
+    """What was given back of an invoice's days, and nobody has used yet, is worth no more than what is left of it. The
+    customer's row is locked."""
+    so_far, _ = credited(session, invoice.id)
+    ended_items.lose(session, invoice, 0, so_far_minor=so_far, now=now, reason=ended_items.NOT_OWED)
 
 
 def credit(

@@ -18,9 +18,9 @@ from operational_api.commerce.billing import contract as contracts
 from operational_api.commerce.billing.contract import Contract, Step, Terms
 from operational_api.commerce.billing.drafts import Draft
 from operational_api.commerce.billing.errors import NeedsLook
-from operational_api.commerce.billing.models import BillingItem, PlanChange
+from operational_api.commerce.billing.models import BillingItem, CreditNote, PlanChange
 from operational_api.commerce.billing.proration import Item, Mode
-from operational_api.commerce.billing.service import agreements, crediting, invoicing, parking
+from operational_api.commerce.billing.service import agreements, credit_notes, crediting, invoicing, parking
 from operational_api.commerce.models import Customer, Invoice, Payment, Plan, PlanPrice, Subscription
 from operational_api.commerce.service import plans
 from operational_api.commerce.service.subscriptions import Membership
@@ -226,6 +226,14 @@ def _drop(session: Session, change: PlanChange, invoice: Invoice, now: datetime)
     )
     session.expire_all()
     crediting.void(session, invoice, reason="The change of plan was not paid", now=now, of="others")
+    paid_for_days = (  # what had been used is worth no more than what is left of these by now
+        select(Invoice)
+        .join(BillingItem, BillingItem.invoice_id == Invoice.id)
+        .where(BillingItem.subscription_id == change.subscription_id, invoicing.IS_CHARGE_OF_DAYS)
+        .where(exists().where(CreditNote.invoice_id == Invoice.id))
+    )
+    for one in session.scalars(paid_for_days).unique().all():
+        credit_notes.cap(session, one, now=now)
 
 
 def newest(session: Session, customer_id: UUID) -> tuple[PlanChange, Plan] | None:

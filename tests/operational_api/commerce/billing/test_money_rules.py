@@ -88,10 +88,10 @@ class TestCoupon:
         studio.wait(days=10)
         memberships.use_coupon(session, customer_id=studio.customer_id, code=code(session), now=studio.now)
         studio.wait(days=5)
-        change = {"customer_id": studio.customer_id, "plan_code": large, "mode": mode, "now": studio.now}
-        told = plan_changes.preview(session, **change)
+        whose = studio.customer_id
+        told = plan_changes.preview(session, customer_id=whose, plan_code=large, mode=mode, now=studio.now)
         assert (told.invoice.total_minor if told.invoice else told.next_invoice_minor) == 3000
-        plan_changes.change_plan(session, **change)
+        plan_changes.change_plan(session, customer_id=whose, plan_code=large, mode=mode, now=studio.now)
         studio.collect()
         studio.wait(until=date(2026, 5, 2))
         studio.collect()

@@ -1,6 +1,7 @@
 """A change of plan that costs something holds once it is paid, and not before: every mode, every answer of a bank."""
 
 from datetime import date, timedelta
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,11 +18,12 @@ from operational_api.commerce.billing.errors import (
 )
 from operational_api.commerce.billing.models import BillingItem, PlanChange
 from operational_api.commerce.billing.proration import Mode
-from operational_api.commerce.billing.service import coupons, crediting, memberships, plan_changes, pricing
+from operational_api.commerce.billing.service import coupons, crediting, invoicing, memberships, plan_changes, pricing
 from operational_api.commerce.billing.service.coupons import Worth
 from operational_api.commerce.models import LedgerLine
-from operational_api.commerce.service import catalogue, subscriptions
-from tests.operational_api.commerce.billing.conftest import NOON, Studio
+from operational_api.commerce.providers.port import PaymentProvider
+from operational_api.commerce.service import catalogue, refunds, subscriptions
+from tests.operational_api.commerce.billing.conftest import NOON, Desk, Studio
 
 
 @pytest.fixture
@@ -129,6 +131,20 @@ class TestNotPaid:
         member.wait(days=25)
         assert member.lines(member.invoices[-1]) == [("membership", 5000, 798)]
         assert len(member.bank.charged) == 2
+
+    def test_a_credit_that_it_had_used_is_worth_no_more_than_what_is_left_of_its_payment(self, member: Studio) -> None:
+        """What had paid for those days was given back while nobody knew."""
+        member.plan("Tiny", 2000)
+        change(member, "Tiny", Mode.PRORATE)
+        change(member, "Large", Mode.RESET)
+        refunds.refund_payment(
+            member.session, cast("PaymentProvider", Desk()), payment_id=member.payments[0].id, amount_minor=None,
+            reason="We were closed", now=member.now,
+        )  # fmt: skip
+        member.collect("card_declined")
+        query = select(BillingItem.amount_minor).where(*invoicing.WAITS)
+        assert list(member.session.scalars(query)) == [1333], "of Tiny's days"
+        assert sum(member.balances().values()) == 0
 
     def test_what_waited_for_an_invoice_waits_again(self, member: Studio) -> None:
         memberships.pause(member.session, customer_id=member.customer_id, resumes_on=date(2026, 4, 20), now=member.now)
