@@ -241,7 +241,7 @@ class Lake:
         """The answer of a key: remembered here, another process's of the same lake, or made now."""
         return self._answers.get(
             key, lambda: self._shared.get(f"{self._settings.lake_path} {key}", run),
-            lambda made: (made.nbytes if made else 0) + 1024,
+            lambda made: 1024 + (made.nbytes + 1024 * made.num_columns if made else 0),
         )  # fmt: skip
 
     def sql_of(self, query: Query, *, snapshot_id: int) -> str:
@@ -338,8 +338,8 @@ class Lake:
         if tables:
             text = query.to_run(bound.at, missing=bound.missing, tables=tables)
             with suppress(duckdb.CatalogException, duckdb.BinderException):  # a newer snapshot has dropped them since
-                return cursor.execute(f"select * from ({text}) limit {limit:d}", query.parameters).to_arrow_table()
-        return cursor.execute(f"select * from ({bound.text}) limit {limit:d}", query.parameters).to_arrow_table()
+                return _told(cursor.execute(f"select * from ({text}) limit {limit:d}", query.parameters))
+        return _told(cursor.execute(f"select * from ({bound.text}) limit {limit:d}", query.parameters))
 
     def _bound(self, query: Query, snapshot_id: int | None) -> Bound:
         version = self.snapshot_id() if snapshot_id is None else snapshot_id
@@ -461,6 +461,16 @@ def catalog_errors() -> Iterator[None]:
             raise NotBuilt from error
         log.error("lake_unavailable", error=str(error).splitlines()[0])
         raise LakeDown from error
+
+
+def _told(result: duckdb.DuckDBPyConnection) -> pa.Table:
+    """All rows of a result, in as much memory as they need. DuckDB reserves that of a whole batch for each column, of a
+    million rows unless it is told otherwise, so a handful of rows that were kept took a hundred times their weight."""
+    table, sink = result.to_arrow_table(_BATCH_ROWS), pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    with pa.ipc.open_stream(sink.getvalue().to_pybytes()) as stream:
+        return stream.read_all()
 
 
 def rows(table: pa.Table) -> list[dict[str, Any]]:

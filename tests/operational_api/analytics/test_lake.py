@@ -1,6 +1,8 @@
 """The reader: before the first build, across snapshots, under many threads, when the catalog is gone."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event, Semaphore, Thread
 
 import pytest
@@ -12,6 +14,12 @@ from operational_api.analytics.query import Query
 from tests.operational_api.analytics.conftest import fill, make_marts, person, serve
 
 MRR = Query("select sum(mrr_minor) from @finance.fct_mrr_daily")
+
+
+def _reserved_mib() -> int:
+    """Memory that this process has reserved for data, used or not."""
+    pages = int(Path("/proc/self/statm").read_text().split()[5])
+    return pages * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
 class TestBeforeTheFirstBuild:
@@ -57,6 +65,16 @@ class TestAsk:
             assert third.table[0][0].as_py() == first.table[0][0].as_py() + 180
             assert lake.ask(MRR, snapshot_id=first.snapshot_id).table is first.table
             lake.close()
+
+    @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux says what a process has reserved")
+    def test_answers_of_few_rows_take_little_memory(self, settings):
+        lake, few = Lake(settings), "select *, {:d} as turn from @core.dim_customers limit 3"
+        lake.ask(Query(few.format(0)))
+        before = _reserved_mib()
+        kept = [lake.ask(Query(few.format(turn))).table for turn in range(1, 101)]
+        assert _reserved_mib() - before < 64, "100 answers, of some hundred bytes each"
+        assert sum(table.num_rows for table in kept) == 300
+        lake.close()
 
     def test_now_is_when_the_snapshot_was_made(self, settings):
         lake = Lake(settings)
