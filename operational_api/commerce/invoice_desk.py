@@ -17,6 +17,7 @@ from operational_api.commerce.billing.errors import CreditTooLarge, InvoiceNotFo
 from operational_api.commerce.billing.models import CreditNote
 from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.billing.service import credit_notes, crediting, fees, papers
+from operational_api.commerce.billing.service.credit_notes import Of
 from operational_api.commerce.billing.service.deciders import decider
 from operational_api.commerce.errors import LineNotRefundable, RefundTooLarge
 from operational_api.commerce.models import Invoice, Payment
@@ -156,14 +157,15 @@ def credit_invoice(
         InvoiceNotFound, InvoiceNotCreditable, CreditTooLarge: as `crediting.credit_open` says.
     """
     row, actor_id = _decided(session, principal, invoice_id)
-    line = None
+    of: Of = "all"
     if asked.position is not None:
-        line = _line(papers.invoice(session, principal, invoice_id=row.id).lines, asked.position)
+        lines = papers.invoice(session, principal, invoice_id=row.id).lines
+        line, of = _line(lines, asked.position), refund_lines.of(lines, asked.position)
         if line.kind == refund_lines.FEE:
             raise CreditTooLarge("This line cannot be credited by itself.")
     return crediting.credit_open(
         session, invoice_id=row.id, amount_minor=asked.amount_minor, reason=reason, actor_id=actor_id, now=now,
-        is_of_days=line is None or line.kind == refund_lines.DAYS,
+        of=of,
     )  # fmt: skip
 
 
@@ -221,14 +223,14 @@ def _why_not(row: Invoice, left: int) -> str | None:
 def _parts(lines: Sequence[Item], left: int, bookings: dict[int, UUID], gone: set[int]) -> list[Part]:
     """Lines that charge something, and are owed."""
     return [
-        Part(position, line.description, min(line.amount_minor, left), bookings.get(position))
+        Part(position, line.description, min(refund_lines.cost(lines, line), left), bookings.get(position))
         for position, line in enumerate(lines, start=1)
-        if line.amount_minor > 0 and left and position not in gone
+        if refund_lines.cost(lines, line) > 0 and left and position not in gone
     ]
 
 
 def _line(lines: Sequence[Item], position: int) -> Item:
-    if not 1 <= position <= len(lines) or lines[position - 1].amount_minor <= 0:
+    if not 1 <= position <= len(lines) or refund_lines.cost(lines, lines[position - 1]) <= 0:
         raise CreditTooLarge("This line cannot be credited by itself.")
     return lines[position - 1]
 
@@ -239,7 +241,7 @@ def _would(
 ) -> Credit:  # fmt: skip
     amount = asked.amount_minor
     if asked.position is not None:
-        amount = min(_line(paper.lines, asked.position).amount_minor, left)
+        amount = min(refund_lines.cost(paper.lines, _line(paper.lines, asked.position)), left)
     if paper.invoice.status == "paid":
         return _refunded(session, paper.invoice, payments, amount, asked.payment_id)
     return _credited(session, principal, paper, Asked(asked.position, left if amount is None else amount), now)
@@ -247,6 +249,7 @@ def _would(
 
 def _credited(session: Session, principal: Principal, paper: papers.Paper, asked: Asked, now: datetime) -> Credit:
     row, (before, tax_before) = paper.invoice, credit_notes.credited(session, paper.invoice.id)
+    back_before, _ = credit_notes.credited(session, row.id, "refund")
     booking_id = fee_at(session, principal, row.id, asked.position) if asked.position is not None else None
     with session.begin_nested() as look:  # a look changes nothing
         if booking_id:
@@ -258,9 +261,10 @@ def _credited(session: Session, principal: Principal, paper: papers.Paper, asked
             after - was for after, was in zip(credit_notes.credited(session, row.id), (before, tax_before), strict=True)
         )
         left, is_void = credit_notes.left_to_pay(session, row), row.status == "void"
+        back_after, _ = credit_notes.credited(session, row.id, "refund")
         look.rollback()
     return Credit(
-        amount, tax, 0 if is_void else left, wallet_minor=paper.wallet_minor if is_void else 0,
+        amount, tax, 0 if is_void else left, wallet_minor=back_after - back_before,
         sessions=packs.sessions_lost(session, row, back_minor=row.total_minor if is_void else before + amount),
         is_void=is_void, payment=None,
         later_minor=paper.lines[asked.position - 1].amount_minor - amount if booking_id and asked.position else 0,
@@ -284,5 +288,8 @@ def _refunded(
     return Credit(
         amount, tax, sum(one.left_minor for one in payments) - amount,
         wallet_minor=amount if payment.provider in ledger.KEPT else 0,
-        sessions=packs.sessions_lost(session, invoice, back_minor=before + amount), is_void=False, payment=payment,
+        sessions=packs.sessions_lost(
+            session, invoice, back_minor=before + amount + refunds.lost_minor(session, invoice)
+        ),
+        is_void=False, payment=payment,
     )  # fmt: skip

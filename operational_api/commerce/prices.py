@@ -4,7 +4,8 @@ Pure integers, no tables. Every rounding is half up and parts always add up to t
 """
 
 BASIS = 10_000
-_LEAST = {"EUR": 50, "USD": 50, "CHF": 50, "GBP": 30, "JPY": 50, "VND": 15_000}
+LEAST = {"EUR": 50, "USD": 50, "CHF": 50, "GBP": 30, "JPY": 50, "VND": 15_000}
+"""The least that a card is charged, in minor units; of other currencies 1."""
 
 
 def divide_half_up(numerator: int, denominator: int) -> int:
@@ -15,7 +16,7 @@ def divide_half_up(numerator: int, denominator: int) -> int:
 def is_chargeable(amount_minor: int, currency: str) -> bool:
     """Whether a card can be charged so little. Stripe refuses less than about half a euro; where it names no amount for
     a currency, ours is a little more than that."""
-    return amount_minor >= _LEAST.get(currency, 1)
+    return amount_minor >= LEAST.get(currency, 1)
 
 
 def part_before_card(asked_minor: int, has_minor: int, currency: str) -> int:
@@ -23,7 +24,7 @@ def part_before_card(asked_minor: int, has_minor: int, currency: str) -> int:
     card."""
     if has_minor >= asked_minor:
         return asked_minor
-    return max(0, min(has_minor, asked_minor - _LEAST.get(currency, 1)))
+    return max(0, min(has_minor, asked_minor - LEAST.get(currency, 1)))
 
 
 def included_tax(total_minor: int, tax_rate_bp: int) -> int:

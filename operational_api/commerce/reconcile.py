@@ -163,6 +163,7 @@ theirs as (
     where provider = :provider and kind in ('refund', 'dispute', 'dispute_reversal')
         and object_id in (select id from keys) and is_live = :is_live
     group by 1, 2
+    having bool_or(kind <> 'refund') or sum(amount_minor) <> 0  -- a refund that no bank took came back, and is none
 ),
 paid as (
     select provider_payment_id as source_id, max(amount_minor) as minor from commerce.payments

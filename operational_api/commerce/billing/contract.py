@@ -143,11 +143,13 @@ def pause(contract: Contract, *, on: date, resumes_on: date) -> Step:
     """Stop until a day. Days that are paid and not used are credited to the next invoice.
 
     Raises:
-        NotPausable: not a running membership that is paid.
+        NotPausable: not a running membership that is paid, or about to end.
         PauseTooLong: it would end today or before, or in more than a year.
     """
     if contract.status != lifecycle.ACTIVE or contract.cover is None:
         raise NotPausable
+    if contract.cancels_on is not None:
+        raise NotPausable("This membership is about to end. To pause it, keep it first.")
     if not on < resumes_on <= add_months(on, LONGEST_PAUSE_MONTHS):
         raise PauseTooLong
     back = _given_back(contract.cover, on)

@@ -99,7 +99,7 @@ class BillingItem(Base):
 
     `settled_as` is what somebody, or a rule, made of it instead: paid_outside (a credit, by other means), written_off
     (a credit that is not given back), waived (a charge), voided (with a parked invoice; a credit with the payment that
-    a bank took back), too_small (a charge).
+    a bank took back or that was given back), too_small (a charge).
     """
 
     __tablename__ = "billing_items"

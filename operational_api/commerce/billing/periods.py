@@ -48,6 +48,13 @@ def period_at(anchor_on: date, interval_months: int, day: date) -> Period:
     )
 
 
+def anchor_of(period: Period, interval_months: int) -> date:
+    """From which day a period is counted that somebody else counted: its first, or its last where its first is the end
+    of a shorter month, as from 28 February to 31 March."""
+    from_end = period_at(period.ends_on, interval_months, period.starts_on)
+    return period.ends_on if from_end == period and period.ends_on.day > period.starts_on.day else period.starts_on
+
+
 def first_moment(day: date, zone: str) -> datetime:
     """When a day begins in a time zone, in UTC: where clocks skip midnight, the first moment after the gap."""
     return datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)

@@ -49,9 +49,9 @@ from operational_api.commerce.billing.service import (
     takeovers,
 )
 from operational_api.commerce.models import PlanPrice
-from operational_api.commerce.providers.dependencies import Provider
+from operational_api.commerce.providers.dependencies import AllProviders, Provider
 from operational_api.commerce.schemas import PlanCode, SubscriptionRead
-from operational_api.commerce.service import subscriptions
+from operational_api.commerce.service import checkout, subscriptions
 from operational_api.commerce.settings import SellerSettings
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
@@ -82,13 +82,17 @@ def attachment(name: str, media_type: str, content: bytes) -> Response:
 
 
 @router.post("/memberships", status_code=201, dependencies=[Allowed("commerce.buy")])
-def create_membership(body: MembershipCreate, customer_id: CurrentAccount, session: DbSession) -> SubscriptionRead:
+def create_membership(
+    body: MembershipCreate, customer_id: CurrentAccount, session: DbSession, providers: AllProviders
+) -> SubscriptionRead:
     """Begin a membership that we bill, paid by a card that was paid with before; its first invoice is collected within
-    a minute. Who never paid begins at the checkout."""
+    a minute. Who never paid begins at the checkout; a page for one that is still open there is closed."""
+    now = datetime.now(UTC)
     memberships.demand_payer(session, customer_id)
+    checkout.close_pages(session, providers.by_name, customer_id=customer_id, kind="membership", now=now)
     memberships.start_membership(
         session, customer_id=customer_id, plan_code=body.plan_code, currency=body.currency, coupon=body.coupon,
-        now=datetime.now(UTC),
+        now=now,
     )  # fmt: skip
     return SubscriptionRead.of(subscriptions.membership(session, customer_id))
 

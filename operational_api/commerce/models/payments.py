@@ -3,7 +3,18 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    case,
+    func,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from operational_api.commerce.models.memberships import Customer, SessionPack, Subscription
@@ -140,3 +151,11 @@ class Dispute(Base):
     has_evidence: Mapped[bool] = mapped_column(default=False)
     opened_at: Mapped[RequiredTime]
     closed_at: Mapped[datetime | None]
+
+
+LOST_MINOR = case(
+    (Dispute.status == "lost", Dispute.amount_minor),
+    (Dispute.status == "won", Dispute.amount_minor - func.coalesce(Dispute.returned_minor, Dispute.amount_minor)),
+    else_=0,
+)
+"""How much of a payment a bank took back for good with a dispute."""

@@ -14,6 +14,7 @@ Json = dict[str, Any]
 _KINDS = {
     "charge": "payment",
     "refund": "refund",
+    "refund_failure": "refund",
     "dispute": "dispute",
     "dispute_reversal": "dispute_reversal",
     "payout": "payout",

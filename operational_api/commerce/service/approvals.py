@@ -21,6 +21,7 @@ from operational_api.commerce.models import Payment, RefundRequest
 from operational_api.commerce.providers import Providers
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.service import refund_lines, refunds
+from operational_api.commerce.service.customers import locked_customer
 from operational_api.core.approvals import Approvals
 from operational_api.core.principal import Principal
 
@@ -49,7 +50,8 @@ REFUNDS = Approvals(
 def require_small(session: Session, *, payment_id: UUID, amount_minor: int | None, limits: Mapping[str, int]) -> None:
     """Let a refund pass that one person may decide alone.
 
-    What was given back of the payment before counts too: many small refunds are one large one.
+    What was given back of the payment before counts too: many small refunds are one large one, also of two at once. The
+    customer's row is locked from then on.
 
     Args:
         amount_minor: None for all that is left.
@@ -62,6 +64,7 @@ def require_small(session: Session, *, payment_id: UUID, amount_minor: int | Non
     payment = session.get(Payment, payment_id)
     if payment is None:
         raise PaymentNotFound
+    locked_customer(session, payment.customer_id)
     before = refunds.refunded_minor(session, payment_id)
     after_it = payment.amount_minor if amount_minor is None else before + amount_minor
     limit = limits.get(payment.currency, 0)
@@ -134,7 +137,7 @@ def approve(
     """
 
     def give_back(row: RefundRequest) -> None:
-        of = "" if refund_lines.is_of_days(session, row) else refunds.OF_NO_DAYS
+        of = refunds.NAMED[refund_lines.of_request(session, row)]
         made = refunds.refund_payment(
             session, provider, payment_id=row.payment_id, amount_minor=row.amount_minor, reason=row.reason,
             actor_id=principal.account_id, asked_as=f"{of}refund-request-{row.id}", now=now,

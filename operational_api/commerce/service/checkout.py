@@ -71,7 +71,9 @@ def begin_checkout(
             settings=WalletSettings(),
         )  # fmt: skip
     known = {**(others or {}), provider.name: provider}
-    reusable = _look_at_open_pages(session, known, customer, sold, now=now)
+    reusable = _look_at_open_pages(
+        session, known, customer_id=customer.id, kind=sold.plan.kind, price_id=sold.price.id, now=now
+    )
     _refuse_second(session, customer_id, sold.plan.kind)
     if reusable is not None and reusable.provider == provider.name:
         return reusable
@@ -85,23 +87,32 @@ def _refuse_second(session: Session, customer_id: UUID, kind: str) -> None:
         packs.require_new(session, customer_id)
 
 
+def close_pages(
+    session: Session, providers: Mapping[str, PaymentProvider], *, customer_id: UUID, kind: str, now: datetime
+) -> None:
+    """Close every page that is open for a kind of plan of which nobody has two, because it is bought another way; what
+    was paid on one is taken over. The customer's row is locked from then on.
+
+    Raises:
+        CheckoutUnknown: money of one may be on its way.
+    """
+    customers.locked_customer(session, customer_id)
+    _look_at_open_pages(session, providers, customer_id=customer_id, kind=kind, price_id=None, now=now)
+
+
 def _look_at_open_pages(
-    session: Session,
-    providers: Mapping[str, PaymentProvider],
-    customer: Customer,
-    sold: plans.Offer,
-    *,
-    now: datetime,
-) -> CheckoutSession | None:
+    session: Session, providers: Mapping[str, PaymentProvider], *, customer_id: UUID, kind: str,
+    price_id: UUID | None, now: datetime,
+) -> CheckoutSession | None:  # fmt: skip
     """Follow up every page that is open by our books; the open one for the same price is returned."""
     same_kind = (
         select(CheckoutSession)
         .join(Plan, Plan.id == CheckoutSession.plan_id)
         .where(
-            CheckoutSession.customer_id == customer.id,
+            CheckoutSession.customer_id == customer_id,
             CheckoutSession.status.in_(LIVE),
             CheckoutSession.provider.in_(providers),
-            Plan.kind == sold.plan.kind,
+            Plan.kind == kind,
         )
         .order_by(CheckoutSession.created_at)
     )
@@ -109,12 +120,12 @@ def _look_at_open_pages(
     for row in session.scalars(same_kind).all():
         provider = providers[row.provider]
         seen = provider.checkout(row.provider_session_id) if row.provider_session_id else None
-        if seen and seen.status == "open" and row.price_id != sold.price.id and sold.plan.kind in HAD_ONCE:
+        if seen and seen.status == "open" and row.price_id != price_id and kind in HAD_ONCE:
             seen = provider.expire_checkout(seen.id)
         if seen is not None and seen.status == "processing":
             raise CheckoutUnknown
         take_over(session, provider, row, seen, now=now)
-        if row.status == "open" and row.price_id == sold.price.id:
+        if row.status == "open" and row.price_id == price_id:
             reusable = row
     session.flush()
     return reusable

@@ -34,16 +34,18 @@ def settle_currency(session: Session, customer: Customer, currency: str | None) 
     """The currency of a customer's next purchase: their own, or the one asked for while they have bought nothing.
 
     Raises:
-        WrongCurrency: they have paid, or subscribed, in another one.
+        WrongCurrency: they have paid, or subscribed, in another one; or somebody pays for them, or they for others.
     """
     if currency is None or currency == customer.currency:
         return customer.currency
     bought = session.scalar(
         select(
-            exists().where(Invoice.customer_id == customer.id) | exists().where(Subscription.customer_id == customer.id)
+            exists().where(Invoice.customer_id == customer.id)
+            | exists().where(Subscription.customer_id == customer.id)
+            | exists().where(Customer.payer_id == customer.id)
         )
     )
-    if bought:
+    if bought or customer.payer_id is not None:
         raise WrongCurrency(f"You pay in {customer.currency}, and an account keeps one currency.")
     customer.currency = currency
     return currency

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from contracts.events.commerce import DisputeClosed, DisputeOpened
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger
-from operational_api.commerce.billing.service import agreements, corrections, memberships, waiting
+from operational_api.commerce.billing.service import agreements, corrections, ended_items, memberships, plan_changes
 from operational_api.commerce.models import Dispute, Invoice, LedgerJournal, LedgerLine, Payment
 from operational_api.commerce.providers.port import BillingProvider, ProviderDispute
 from operational_api.commerce.service import journals, packs, refunds, wallets
@@ -111,16 +111,17 @@ def _close(
     row.status, row.closed_at = seen.status, at
     row.returned_minor = seen.returned_minor if is_won else None
     lost_minor = row.amount_minor - (row.returned_minor or 0)
-    gone_minor = lost_minor + refunds.gone_minor(session, invoice)
+    gone_minor = refunds.lost_minor(session, invoice) + refunds.gone_minor(session, invoice)
     if was_lost:
         _bring_back(session, row, invoice, before_minor=row.amount_minor, at=at)
     elif lost_minor > 0:
         agreements.forgive(session, invoice, lost_minor, so_far_minor=gone_minor)
-        waiting.lose(session, invoice, lost_minor, so_far_minor=gone_minor, now=now)
+        ended_items.lose(session, invoice, lost_minor, so_far_minor=gone_minor, now=now)
     if is_won:
         lines = ledger.dispute_won(amount_minor=seen.returned_minor, fee_minor=seen.fee_back_minor)
         _post(session, row, payment, "dispute_won", lines, at)
     elif invoice.subscription_id:
+        plan_changes.end_with(session, invoice.subscription_id, now=now)
         memberships.end_unpaid(session, invoice.subscription_id, reason="payment_disputed", now=now)
     if lost_minor > 0 and not was_lost:
         packs.reduce(session, invoice, back_minor=gone_minor, source=row.id, at=at)
@@ -136,7 +137,7 @@ def _bring_back(session: Session, row: Dispute, invoice: Invoice, *, before_mino
     if lost_minor >= before_minor:
         return
     agreements.unforgive(session, invoice, before_minor - lost_minor)
-    waiting.bring_back(session, invoice, before_minor=before_minor, lost_minor=lost_minor, now=at)
+    ended_items.bring_back(session, invoice, before_minor=before_minor, lost_minor=lost_minor, now=at)
     wallets.reinstate(session, invoice=invoice, before_minor=before_minor, lost_minor=lost_minor, at=at)
 
 

@@ -13,13 +13,14 @@ from sqlalchemy.orm import Session
 from operational_api.commerce.billing.models import BillingItem
 from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.billing.service import invoicing
+from operational_api.commerce.billing.service.credit_notes import Of
 from operational_api.commerce.errors import LineNotRefundable, RefundChanged
 from operational_api.commerce.models import Invoice, Payment, Refund, RefundRequest
 from operational_api.commerce.service import refunds
 from operational_api.commerce.service.customers import locked_customer
 
-FEE, DAYS = "fee", "membership"
-"""Kinds of lines: for a late cancellation, and for days of a membership."""
+FEE, DAYS, DISCOUNT = "fee", "membership", "discount"
+"""Kinds of lines: for a late cancellation, for days of a membership, and what of those a coupon takes off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +90,36 @@ def to_give_back(session: Session, payment: Payment, *, position: int, seen_mino
     invoice = session.get_one(Invoice, payment.invoice_id)
     lines = invoicing.lines_of(session, invoice, name="")
     bookings = bookings_of(session, invoice.id, lines)
-    if not 1 <= position <= len(lines) or lines[position - 1].amount_minor <= 0:
+    if not 1 <= position <= len(lines) or cost(lines, lines[position - 1]) <= 0:
         raise LineNotRefundable
     if position in not_owed(session, invoice.id, bookings):
         raise LineNotRefundable
     paid = session.scalars(select(Payment).where(Payment.invoice_id == invoice.id, Payment.status == "captured")).all()
-    amount = min(lines[position - 1].amount_minor, sum(refunds.left_minor(session, one) for one in paid))
+    amount = min(cost(lines, lines[position - 1]), sum(refunds.left_minor(session, one) for one in paid))
     if seen_minor not in (None, amount):
         raise RefundChanged
     return Line(amount, bookings.get(position))
 
 
-def is_of_days(session: Session, request: RefundRequest) -> bool:
-    """Whether days that the invoice charges bear their part of a refund: of an amount, and of the line of them."""
+def cost(lines: Sequence[Item], line: Item) -> int:
+    """What a line charges, the discount of its days taken off; below 0 where it gives something back."""
+    if line.kind != DAYS:
+        return line.amount_minor if line.kind != DISCOUNT else 0
+    less = [one for one in lines if (one.kind, one.starts_on, one.ends_on) == (DISCOUNT, line.starts_on, line.ends_on)]
+    return line.amount_minor + sum(one.amount_minor for one in less)
+
+
+def of(lines: Sequence[Item], position: int) -> Of:
+    """Which charges bear what is given back as a line. Where an invoice charges days more than once, each bears its
+    part."""
+    if lines[position - 1].kind != DAYS:
+        return "others"
+    return "days" if sum(one.kind == DAYS for one in lines) == 1 else "all"
+
+
+def of_request(session: Session, request: RefundRequest) -> Of:
+    """The same of what was asked for: a line, or an amount, of which every charge bears its part."""
     if request.line_position is None:
-        return True
+        return "all"
     invoice = session.get_one(Invoice, session.get_one(Payment, request.payment_id).invoice_id)
-    return invoicing.lines_of(session, invoice, name="")[request.line_position - 1].kind == DAYS
+    return of(invoicing.lines_of(session, invoice, name=""), request.line_position)

@@ -4,13 +4,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import exists, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from contracts.events.commerce import PaymentRefunded
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger, prices
 from operational_api.commerce.billing.service import corrections, credit_notes
+from operational_api.commerce.billing.service.credit_notes import Of
 from operational_api.commerce.errors import (
     PaymentNotFound,
     PaymentNotRefundable,
@@ -18,7 +19,7 @@ from operational_api.commerce.errors import (
     ProviderUnavailable,
     RefundTooLarge,
 )
-from operational_api.commerce.models import Dispute, Invoice, Payment, Refund
+from operational_api.commerce.models import LOST_MINOR, Dispute, Invoice, Payment, Refund
 from operational_api.commerce.providers.port import PaymentProvider, ProviderRefund
 from operational_api.commerce.service import captures, journals, packs, wallets
 from operational_api.commerce.service.customers import locked_customer
@@ -28,9 +29,12 @@ from operational_api.core.outbox import publish
 log = get_logger(__name__)
 OF_CREDIT = "credit-"
 """How a refund's name begins that gives back a credit: days whose worth was taken off the membership before."""
-OF_NO_DAYS = "line-"
-"""How a refund's name begins that is of a line which charges no days: those of the invoice bear no part of it."""
-_NOTHING_LEFT = "All of this payment was given back already, or was paid into a wallet and is spent."
+OF_NO_DAYS, OF_DAYS = "line-", "days-"
+"""How a refund's name begins that is of a line: of one which charges no days, and of one of days, which bear all."""
+NAMED: dict[Of, str] = {"all": "", "days": OF_DAYS, "others": OF_NO_DAYS}
+_NOTHING_LEFT = (
+    "All of this payment was given back already, was taken back by a bank, or was paid into a wallet and is spent."
+)
 FIRST_LOOK, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 
 
@@ -151,11 +155,12 @@ def _ask(
 
 
 def return_to_wallet(
-    session: Session, provider: PaymentProvider, *, payment: Payment, invoice: Invoice, reason: str, now: datetime
-) -> None:
-    """What a wallet paid of an invoice that is not owed any more is in it again, all that is left; the customer's row
-    is locked."""
-    _ask(session, provider, payment, invoice, amount_minor=None, reason=reason, asked_as=None, now=now)
+    session: Session, provider: PaymentProvider, *, payment: Payment, invoice: Invoice, reason: str, now: datetime,
+    amount_minor: int | None = None, asked_as: str | None = None,
+) -> None:  # fmt: skip
+    """What a wallet paid of an invoice that is not owed any more is in it again, all that is left or so much; the
+    customer's row is locked."""
+    _ask(session, provider, payment, invoice, amount_minor=amount_minor, reason=reason, asked_as=asked_as, now=now)
 
 
 def _key(session: Session, payment_id: UUID, before_minor: int, amount_minor: int) -> str:
@@ -236,14 +241,23 @@ def sync_refunds(
 
 
 def left_minor(session: Session, payment: Payment, *, locks: bool = False) -> int:
-    """How much of a payment can be given back: of one into a wallet, what is not spent.
+    """How much of a payment can be given back: not what a bank took back for good; of one into a wallet, what is not
+    spent.
 
     Args:
         locks: Whether it is to stay so until the transaction ends.
     """
-    left = payment.amount_minor - refunded_minor(session, payment.id)
+    left = max(payment.amount_minor - int(session.scalar(select(taken_of(payment.id))) or 0), 0)
     unused = wallets.refundable_minor(session, payment.invoice_id, locks=locks)
     return left if unused is None else min(left, unused)
+
+
+def taken_of(payment_id: UUID | InstrumentedAttribute[UUID]) -> ColumnElement[int]:
+    """In SQL: how much of a payment was given back, is on its way, or was taken back by a bank for good."""
+    back = select(func.coalesce(func.sum(Refund.amount_minor), 0))
+    lost = select(func.coalesce(func.sum(LOST_MINOR), 0)).where(Dispute.payment_id == payment_id)
+    back = back.where(Refund.payment_id == payment_id, Refund.status != "failed")
+    return back.scalar_subquery() + lost.scalar_subquery()
 
 
 def refunded_minor(session: Session, payment_id: UUID) -> int:
@@ -256,14 +270,20 @@ def refunded_minor(session: Session, payment_id: UUID) -> int:
     return int(total or 0)
 
 
+def lost_minor(session: Session, invoice: Invoice) -> int:
+    """How much of what was paid of an invoice banks took back for good."""
+    query = select(func.coalesce(func.sum(LOST_MINOR), 0)).join(Payment, Payment.id == Dispute.payment_id)
+    return int(session.scalar(query.where(Payment.invoice_id == invoice.id)) or 0)
+
+
 def gone_minor(session: Session, invoice: Invoice) -> int:
-    """How much of an invoice is not asked for any more, was given back or is on its way."""
+    """How much of an invoice is not asked for any more, was given back or is on its way; not what banks took."""
     asked = (
         select(func.coalesce(func.sum(Refund.amount_minor), 0))
         .join(Payment, Payment.id == Refund.payment_id)
         .where(Payment.invoice_id == invoice.id, Refund.status != "failed")
     )
-    return credit_notes.credited(session, invoice.id, "open")[0] + int(session.scalar(asked) or 0)
+    return credit_notes.not_asked_for(session, invoice) + int(session.scalar(asked) or 0)
 
 
 def _store(
@@ -303,7 +323,7 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
         .join(Payment, Payment.id == Refund.payment_id)
         .where(Payment.invoice_id == invoice.id, Refund.status == "succeeded", Refund.id != row.id)
     )
-    not_asked_for, _ = credit_notes.credited(session, invoice.id, "open")
+    not_asked_for = credit_notes.not_asked_for(session, invoice)
     tax = prices.tax_part(
         row.amount_minor,
         before_minor=not_asked_for + int(before or 0),
@@ -321,9 +341,8 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
         lines=_lines(session, row, payment, invoice, tax),
         posted_at=posted_at,
     )
-    is_of_days = not (row.provider_key or "").startswith((OF_CREDIT, OF_NO_DAYS))
-    credit_notes.document_refund(session, refund=row, invoice=invoice, tax_minor=tax, is_of_days=is_of_days)
-    back = not_asked_for + int(before or 0) + row.amount_minor
+    credit_notes.document_refund(session, refund=row, invoice=invoice, tax_minor=tax, of=_of(row))
+    back = not_asked_for + int(before or 0) + row.amount_minor + lost_minor(session, invoice)
     packs.reduce(session, invoice, back_minor=back, source=row.id, at=posted_at)
     corrections.correct(session, invoice, source=("refund", row.id), at=posted_at)
     publish(
@@ -339,6 +358,13 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
             provider=payment.provider,
         ),
     )
+
+
+def _of(row: Refund) -> Of:
+    name = row.provider_key or ""
+    if name.startswith(OF_DAYS):
+        return "days"
+    return "others" if name.startswith((OF_CREDIT, OF_NO_DAYS)) else "all"
 
 
 def _lines(session: Session, row: Refund, payment: Payment, invoice: Invoice, tax_minor: int) -> list[ledger.Line]:

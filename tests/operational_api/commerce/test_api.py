@@ -130,6 +130,25 @@ class TestCheckout:
         assert client.get("/checkout/return?session_id=%00", headers=HTML).status_code == 422
         assert client.post("/checkout", data={"plan_code": "a\0"}, headers=HTML).status_code == 422
 
+    @pytest.mark.parametrize("was_paid", [False, True])
+    def test_a_page_for_a_membership_is_closed_before_one_begins_here(
+        self, client: TestClient, session: Session, stripe_server: LocalStripe, mia: Account, was_paid: bool
+    ) -> None:
+        """Whoever paid a pack by card begins a membership here, with the page for one open in another tab: paid later,
+        it would be a second one. Where it was paid, that is the one."""
+        client.get(subscribe(client, stripe_server, only_plan(session, kind="pack")), headers=HTML)
+        code = only_plan(session)
+        page = client.post("/api/commerce/checkout-sessions", json={"plan_code": code}).json()["url"]
+        back = stripe_server.pay(page).headers["location"] if was_paid else None
+        begun = client.post("/api/commerce/memberships", json={"plan_code": code})
+        assert begun.status_code == (409 if was_paid else 201), begun.text
+        if back is not None:
+            client.get(back.removeprefix("http://testserver"), headers=HTML)
+        else:
+            assert stripe_server.pay(page).status_code != 303
+        [own] = session.scalars(select(Subscription).where(Subscription.customer_id == mia.id))
+        assert own.billed_by == ("provider" if was_paid else "plyo")
+
     def test_a_repeated_post_with_its_key_opens_one_page(
         self, client: TestClient, session: Session, stripe_server: LocalStripe
     ) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import permutations
 from math import factorial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import select
@@ -13,10 +13,12 @@ from sqlalchemy.orm import Session
 from contracts.ids import new_id
 from operational_api.commerce.errors import PaymentNotFound, PaymentNotRefundable, RefundTooLarge
 from operational_api.commerce.models import Dispute, Payment, Refund, SessionPack, Subscription
+from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.service import disputes, packs, refunds
 from operational_api.core.models import OutboxEvent
 from tests.factories import make_account
 from tests.fakes.stripe import refunds as stripe_disputes
+from tests.operational_api.commerce.billing.conftest import Desk
 from tests.operational_api.commerce.conftest import Shop
 from tests.operational_api.conftest import SignIn
 
@@ -271,6 +273,32 @@ class TestDispute:
         shop.session.refresh(pack := shop.one(SessionPack))
         assert pack.sessions_left == left
         assert shop.balances()["stripe_balance"] == 4801 - 1500 - 4900 + returned
+
+    def test_what_a_bank_kept_of_one_that_is_won_in_part_is_not_given_back_too(self, shop: Shop) -> None:
+        """Of ten sessions for 49.00 the bank keeps 9.80, and half of the rest is given back: four are left. Whether
+        Stripe takes a refund of such a payment is its own to say; here one that does."""
+        desk = cast("PaymentProvider", Desk())
+
+        def give_back(amount: int | None = None) -> Refund:
+            return refunds.refund_payment(
+                shop.session, desk, payment_id=shop.one(Payment).id, amount_minor=amount, reason="Ill", now=NOON
+            )
+
+        shop.buy(shop.plan(price=4900, kind="pack", sessions_included=10, validity_days=90))
+        id_ = self.contest(shop)
+        self.deliver(shop)
+        self.at_stripe(shop, id_, stripe_disputes.reinstate, 0, 3920, "won")
+        self.deliver(shop)
+        give_back(1960)
+        shop.session.refresh(pack := shop.one(SessionPack))
+        assert pack.sessions_left == 4
+        with pytest.raises(RefundTooLarge):
+            give_back(1961)
+        assert give_back().amount_minor == 1960
+        with pytest.raises(PaymentNotRefundable):
+            give_back()
+        shop.session.refresh(pack)
+        assert (pack.sessions_left, shop.balances()["stripe_balance"]) == (0, 4801 - 1500 - 4900)
 
     def test_a_banks_inquiry_moves_no_money_until_it_is_a_dispute(self, shop: Shop) -> None:
         id_ = self.dispute(shop, is_inquiry=True)

@@ -76,6 +76,22 @@ class TestDifferences:
         found = [(one.kind, one.subject) for one in differences(session, MARCH)]
         assert found == [("duplicate_at_us", subject), ("wrong_in_ledger", subject)]
 
+    @pytest.mark.parametrize(("status", "found"), [("succeeded", ["refund_not_at_provider"]), ("failed", [])])
+    def test_a_refund_that_no_bank_took_is_none_at_the_provider(
+        self, session: Session, status: str, found: list[str]
+    ) -> None:
+        """Its money is back in our balance, maybe weeks after it was said to have been given back."""
+        month = Month.clean(random.Random("no bank"), sales=24)
+        refund = month.refunds[0]
+        [payment] = [one for one in month.payments if one["id"] == refund["payment_id"]]
+        refund["status"] = status
+        month.movement(
+            payment, "refund", refund["amount_minor"], object_id=refund["provider_refund_id"],
+            occurred_at=refund["refunded_at"] + timedelta(hours=1),
+        )  # fmt: skip
+        month.save(session)
+        assert [one.kind for one in differences(session, MARCH)] == found
+
     def test_a_win_of_which_another_part_came_back_than_was_booked_says_both_parts(self, session: Session) -> None:
         month = Month.clean(random.Random("in part"), sales=24)
         payment = month.captured()
@@ -227,6 +243,22 @@ class TestRun:
         assert [(one.found, len(one.new)) for one in outcomes] == [(1, 1), (1, 0)]
         [line], _ = findings.page(shop.session, is_resolved=False, limit=5)
         assert (line.finding.kind, line.finding.theirs_minor) == ("missing_at_us", 700)
+
+    def test_stripe_tells_of_a_refund_that_came_back(self, own_shop: Shop) -> None:
+        shop, now = own_shop, datetime.now(UTC)
+        shop.buy(shop.plan(kind="pack"))
+        refunds.refund_payment(
+            shop.session, shop.provider, payment_id=shop.one(Payment).id, amount_minor=1000, reason="Ill", now=now
+        )
+        store = shop.stripe.store
+        [line] = [one for one in store.all("balance_transaction") if one["reporting_category"] == "refund"]
+        with store.transaction():
+            back = {"amount": 1000, "net": 1000, "reporting_category": "refund_failure", "type": "refund_failure"}
+            store.put(line | {"id": "txn_came_back"} | back)
+        books = StripeBooks(StripeSettings(api_base=shop.stripe.url, secret_key=SecretStr(shop.stripe.secret_key)))
+        outcome = reconciliation.run(shop.session, books, now=now + timedelta(days=1))
+        [row], _ = findings.page(shop.session, is_resolved=False, limit=5)
+        assert (outcome.found, row.finding.kind, row.finding.ours_minor) == (1, "refund_not_at_provider", 1000)
 
     def test_a_provider_that_does_not_answer_keeps_no_other_waiting(self, session: Session) -> None:
         nowhere = StripeBooks(StripeSettings(api_base="http://127.0.0.1:9", secret_key=SecretStr("sk"), max_retries=0))

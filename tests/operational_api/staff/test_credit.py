@@ -13,7 +13,7 @@ from operational_api.commerce import retelling
 from operational_api.commerce.billing.models import CreditNote
 from operational_api.commerce.billing.service import collection, fees, payers, sales
 from operational_api.commerce.models import Customer, Invoice, Payment, PlanPrice, RefundRequest, SessionPack
-from operational_api.commerce.service import gifts
+from operational_api.commerce.service import gifts, wallets
 from operational_api.commerce.settings import WalletSettings
 from operational_api.core.models import OutboxEvent
 from operational_api.identity.models import Account
@@ -166,6 +166,26 @@ class TestLateCancellation:
         again = words(finance.submit(f"{here}/credit-notes", form | {"amount_minor": "1500"}).text)
         assert "has changed" in again
         assert [one.amount_minor for one in session.scalars(select(CreditNote))] == [1500]
+
+    def test_of_which_a_wallet_paid_a_part_is_in_it_again_and_the_rest_stays_paid(
+        self, session: Session, mia: Account, booking: Booking, signed_in: As
+    ) -> None:
+        give(session, mia.id, 1800)
+        collection.spend_wallets(session, datetime.now(UTC))
+        invoice = session.scalars(select(Invoice).where(Invoice.customer_id == mia.id)).one()
+        here, finance = f"/staff/invoices/{invoice.id}", signed_in(make_account(session, role="finance"))
+        seen = {line: words(finance.get(f"{here}?what={line}").text) for line in ("line-1", "line-2")}
+        [(line, told)] = [one for one in seen.items() if "A credit note of €15.00" in one[1]]
+        assert "A wallet has paid the rest: no card is charged for it." in told
+        assert "€13.00 goes back into the wallet that had paid it." in told
+        assert "comes off the next invoice" not in told
+        form = WHY | {"line": line.removeprefix("line-"), "amount_minor": "1500"}
+        assert "Waived and credited" in words(finance.submit(f"{here}/credit-notes", form).text)
+        session.refresh(invoice)
+        notes = select(CreditNote.settlement, CreditNote.amount_minor).order_by(CreditNote.amount_minor)
+        assert session.execute(notes).tuples().all() == [("open", 200), ("refund", 1300)]
+        [wallet] = wallets.standing(session, mia.id, datetime.now(UTC))
+        assert (invoice.status, wallet.spendable_minor) == ("paid", 1300)
 
     def test_that_was_paid_is_waived_once_another_agrees_to_give_its_line_back(
         self, session: Session, mia: Account, booking: Booking, signed_in: As

@@ -14,7 +14,7 @@ from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.contract import Contract, Step, Terms
 from operational_api.commerce.billing.errors import BilledElsewhere, ChangePending
 from operational_api.commerce.billing.models import BillingItem, PlanChange
-from operational_api.commerce.billing.periods import Period, day_of, first_moment, period_at
+from operational_api.commerce.billing.periods import Period, anchor_of, day_of, first_moment, period_at
 from operational_api.commerce.billing.proration import Cover, Item
 from operational_api.commerce.billing.service import coupons, invoicing, pricing
 from operational_api.commerce.billing.service.people import addressee
@@ -37,8 +37,12 @@ def stored_terms(session: Session, price_id: UUID) -> Terms:
     return terms_of(session.get_one(Plan, price.plan_id), price)
 
 
-def contract_of(session: Session, row: Subscription) -> Contract:
-    """A stored membership as the pure rules see it."""
+def contract_of(session: Session, row: Subscription, *, begins_at: datetime | None = None) -> Contract:
+    """A stored membership as the pure rules see it.
+
+    Args:
+        begins_at: When its next period begins; None: when time does it.
+    """
     terms = replace(
         stored_terms(session, row.price_id), amount_minor=row.amount_minor, interval_months=row.interval_months
     )
@@ -51,17 +55,17 @@ def contract_of(session: Session, row: Subscription) -> Contract:
     return Contract(
         status=row.status, terms=terms, anchor_on=row.anchor_on, period=period, cover=cover,
         trial_ends_on=day_of(row.trial_ends_at, row.time_zone) if row.trial_ends_at else None,
-        resumes_on=row.resumes_on, next_terms=_next_terms(session, row),
+        resumes_on=row.resumes_on,
+        next_terms=_next_terms(session, row, begins_at or row.next_step_at or row.current_period_end),
         cancels_on=day_of(row.cancel_at, row.time_zone) if row.cancel_at and row.ended_at is None else None,
         has_started=row.started_at is not None,
     )  # fmt: skip
 
 
-def _next_terms(session: Session, row: Subscription) -> Terms | None:
+def _next_terms(session: Session, row: Subscription, boundary: datetime | None) -> Terms | None:
     """What follows at the next boundary: of prices of the own plan that followed each other meanwhile the last.
     One that begins only later is not looked at yet."""
     price = session.get(PlanPrice, row.next_price_id) if row.next_price_id else None
-    boundary = row.next_step_at or row.current_period_end
     if price is None or (boundary is not None and price.valid_from > boundary):
         return None
     while price.plan_id == row.plan_id and (later := pricing.successor(session, price.id)):
@@ -132,7 +136,9 @@ def take_over(session: Session, row: Subscription, now: datetime) -> None:
     """Bill a membership ourselves from its next period on, with the days that it has now as paid in full."""
     row.billed_by, row.time_zone = OURS, addressee(session, row.customer_id).time_zone
     if row.status in lifecycle.EARNING and row.current_period_start is not None:
-        row.anchor_on = day_of(row.current_period_start, row.time_zone)
+        begun = day_of(row.current_period_start, row.time_zone)
+        ends = day_of(row.current_period_end, row.time_zone) if row.current_period_end else begun
+        row.anchor_on = anchor_of(Period(begun, ends), row.interval_months)
         period = period_at(row.anchor_on, row.interval_months, day_of(now, row.time_zone))
         whole = proration.charge("", row.amount_minor, stored_terms(session, row.price_id).tax_rate_bp, period)
         row.current_period_start = first_moment(period.starts_on, row.time_zone)
@@ -214,15 +220,17 @@ def discounts(session: Session, row: Subscription, step: Step, *, uses: bool) ->
             continue
         is_whole = begins and period is not None and item.starts_on == period.starts_on
         less = coupons.discount_for(
-            session, row, item, of=period, counts=step.contract.terms.interval_months if uses and is_whole else 0,
-            instead_of=ends if is_anew else None,
+            session, row, item, of=period, is_whole=is_whole, instead_of=ends if is_anew else None,
+            counts=step.contract.terms.interval_months if uses and is_whole else 0,
         )  # fmt: skip
         if less is not None:
             found.append((item, less))
     return found
 
 
-def forgive(session: Session, invoice: Invoice, amount_minor: int, *, so_far_minor: int) -> None:
+def forgive(
+    session: Session, invoice: Invoice, amount_minor: int, *, so_far_minor: int, is_days_alone: bool = False
+) -> None:  # fmt: skip
     """So much of an invoice is not paid for after all, or was paid and given back: the days that it charged, if they
     are those that a membership has now, are worth that much less where they are given back. The customer's row is
     locked.
@@ -233,11 +241,12 @@ def forgive(session: Session, invoice: Invoice, amount_minor: int, *, so_far_min
     Args:
         amount_minor: Tax included.
         so_far_minor: What of the invoice was forgiven by now, this included.
+        is_days_alone: Days bear all of it.
     """
     for row, item, of_days, charged_minor in _days_had_now(session, invoice):
         row.covered_minor = proration.forgiven(
-            row.covered_minor or 0, days_minor=of_days, charged_minor=charged_minor, amount_minor=amount_minor,
-            so_far_minor=so_far_minor,
+            row.covered_minor or 0, days_minor=charged_minor if is_days_alone else of_days,
+            charged_minor=charged_minor, amount_minor=amount_minor, so_far_minor=so_far_minor,
         )  # fmt: skip
         row.covered_tax_minor = prices.included_tax(row.covered_minor, item.tax_rate_bp)
         if row.covered_minor == 0:
@@ -283,11 +292,7 @@ def _days_had_now(session: Session, invoice: Invoice) -> Iterator[tuple[Subscrip
 def _newest_charge(session: Session, subscription_id: UUID) -> UUID | None:
     """The charge of the days that a membership has now: any other was of days before, or is charged anew, or of a
     change of plan that does not hold."""
-    holds = exists().where(PlanChange.id == BillingItem.plan_change_id, PlanChange.status == "held")
-    charges = select(BillingItem.id).where(
-        BillingItem.subscription_id == subscription_id, BillingItem.kind == "membership",
-        BillingItem.plan_change_id.is_(None) | holds,
-    )  # fmt: skip
+    charges = select(BillingItem.id).where(BillingItem.subscription_id == subscription_id, invoicing.IS_CHARGE_OF_DAYS)
     return session.scalar(charges.order_by(BillingItem.made_at.desc(), BillingItem.id.desc()).limit(1))
 
 

@@ -287,7 +287,7 @@ def _give_up(session: Session, row: Collection, invoice: Invoice, now: datetime)
         return
     for one in rows:
         unpaid = session.get_one(Invoice, one.invoice_id)
-        if plan_changes.settle(session, unpaid, failure="membership_ended", now=now):
+        if plan_changes.settle(session, unpaid, failure=plan_changes.ENDED, now=now):
             continue
         invoicing.end_collection(session, one, "given_up", now)
         unpaid.status = "uncollectible"

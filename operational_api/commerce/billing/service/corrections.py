@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import case, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from contracts.events.billing import CommissionCorrected
 from operational_api.commerce import prices
 from operational_api.commerce.billing.models import CommissionCorrection, DeliveredSession
 from operational_api.commerce.billing.service import studios
-from operational_api.commerce.models import Dispute, Invoice, Payment, Refund, SessionPack
+from operational_api.commerce.models import LOST_MINOR, Dispute, Invoice, Payment, Refund, SessionPack
 from operational_api.core.outbox import publish
 
 Source = tuple[Literal["refund", "dispute"], UUID]
@@ -96,12 +96,7 @@ def _given_back(session: Session, invoice: Invoice) -> tuple[int, Source] | None
         .where(Payment.invoice_id == invoice.id, Refund.status == "succeeded")
     ).all()
     disputes = session.execute(
-        select(
-            Dispute.closed_at,
-            Dispute.id,
-            Dispute.amount_minor
-            - case((Dispute.status == "won", func.coalesce(Dispute.returned_minor, Dispute.amount_minor)), else_=0),
-        )
+        select(Dispute.closed_at, Dispute.id, LOST_MINOR)
         .join(Payment, Payment.id == Dispute.payment_id)
         .where(Payment.invoice_id == invoice.id, Dispute.closed_at.is_not(None))
     ).all()

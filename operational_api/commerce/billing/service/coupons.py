@@ -169,27 +169,28 @@ def uncount(session: Session, subscription: Subscription, *, until: date | None)
 
 
 def discount_for(
-    session: Session, subscription: Subscription, item: Item, *, of: Period | None, counts: int = 0,
+    session: Session, subscription: Subscription, item: Item, *, of: Period | None, is_whole: bool, counts: int = 0,
     instead_of: date | None = None,
 ) -> Item | None:  # fmt: skip
     """What a membership's coupon takes off one charge. Of an amount, a charge for some days of a period takes a part.
-    A period that it counted is its own to the last day, however often days of it are charged anew.
+    A period that it counted is its own to the last day, however often days of it are charged anew; one that began
+    before it was used has nothing of it.
 
     Args:
         of: The whole period that the item charges days of; None where it charges none.
+        is_whole: Whether it charges a whole period.
         counts: Months of a whole period that it is for, which are then gone from the coupon; 0: none are.
         instead_of: The end of a period that it is charged instead of, for nothing of that was used.
     """
+    holds = CouponRedemption.months_left.is_(None) | (CouponRedemption.covers_until >= item.ends_on)
+    if is_whole:
+        holds |= CouponRedemption.months_left > 0
+    if instead_of is not None:
+        holds |= CouponRedemption.covers_until == instead_of
     found = session.execute(
         select(CouponRedemption, Coupon)
         .join(Coupon, Coupon.id == CouponRedemption.coupon_id)
-        .where(
-            CouponRedemption.subscription_id == subscription.id,
-            CouponRedemption.months_left.is_(None)
-            | (CouponRedemption.months_left > 0)
-            | (CouponRedemption.covers_until >= item.ends_on)
-            | (CouponRedemption.covers_until == instead_of),
-        )
+        .where(CouponRedemption.subscription_id == subscription.id, holds)
         .order_by(CouponRedemption.redeemed_at.desc())
         .limit(1)
     ).one_or_none()

@@ -4,6 +4,7 @@ Here are the documents and what is left of an invoice; who asks for less of an o
 """
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -12,10 +13,13 @@ from sqlalchemy.orm import Session
 from contracts.events.billing import CreditNoteIssued
 from operational_api.commerce import ledger, prices
 from operational_api.commerce.billing.models import CreditNote
-from operational_api.commerce.billing.service import agreements, numbers
+from operational_api.commerce.billing.service import agreements, ended_items, numbers
 from operational_api.commerce.models import Invoice, Payment, Refund
 from operational_api.commerce.service import journals, packs
 from operational_api.core.outbox import publish
+
+Of = Literal["all", "days", "others"]
+"""Which charges of an invoice bear what is not owed of it: each its part, those of days alone, or others alone."""
 
 
 def credited(session: Session, invoice_id: UUID, settlement: str | None = None) -> tuple[int, int]:
@@ -42,6 +46,13 @@ def left_of(session: Session, invoice: Invoice) -> tuple[int, int]:
     return left - tax, tax
 
 
+def not_asked_for(session: Session, invoice: Invoice) -> int:
+    """What of an invoice nobody is asked for: it was credited, or given up."""
+    if invoice.status == "uncollectible":
+        return invoice.total_minor - paid_minor(session, invoice.id)
+    return credited(session, invoice.id, "open")[0]
+
+
 def paid_minor(session: Session, invoice_id: UUID) -> int:
     """What was paid of an invoice: of an open one, out of wallets."""
     query = select(func.coalesce(func.sum(Payment.amount_minor), 0)).where(
@@ -55,36 +66,47 @@ def left_to_pay(session: Session, invoice: Invoice) -> int:
     return sum(left_of(session, invoice))
 
 
-def document_refund(
-    session: Session, *, refund: Refund, invoice: Invoice, tax_minor: int, is_of_days: bool
-) -> CreditNote:
+def document_refund(session: Session, *, refund: Refund, invoice: Invoice, tax_minor: int, of: Of) -> CreditNote:
     """The document of money given back, made with the refund; the refund has posted the money.
 
     Args:
-        is_of_days: Whether days that it charges bear their part; not of days that were given back before, nor of a
-            line for something else.
+        of: Not of days where they were given back before, or it is a line for something else.
     """
     before, _ = credited(session, invoice.id)
     row = _issue(
         session, invoice, refund.amount_minor, before, settlement="refund", reason=refund.reason,
         now=refund.refunded_at, refund_id=refund.id, tax_minor=tax_minor,
     )  # fmt: skip
-    if is_of_days:
-        agreements.forgive(session, invoice, refund.amount_minor, so_far_minor=before + refund.amount_minor)
+    _forgive(session, invoice, refund.amount_minor, before + refund.amount_minor, of, refund.refunded_at)
     return row
 
 
+def _forgive(session: Session, invoice: Invoice, amount_minor: int, so_far_minor: int, of: Of, now: datetime) -> None:
+    """Days that it charges bear their part."""
+    if of == "others":
+        return
+    agreements.forgive(session, invoice, amount_minor, so_far_minor=so_far_minor, is_days_alone=of == "days")
+    cap(session, invoice, now=now)
+
+
+def cap(session: Session, invoice: Invoice, *, now: datetime) -> None:
+    """What was given back of an invoice's days, and nobody has used yet, is worth no more than what is left of it. The
+    customer's row is locked."""
+    so_far, _ = credited(session, invoice.id)
+    ended_items.lose(session, invoice, 0, so_far_minor=so_far, now=now, reason=ended_items.NOT_OWED)
+
+
 def credit(
-    session: Session, invoice: Invoice, *, amount_minor: int, before_minor: int, reason: str, is_of_days: bool,
+    session: Session, invoice: Invoice, *, amount_minor: int, before_minor: int, reason: str, of: Of,
     now: datetime,
 ) -> CreditNote:  # fmt: skip
     """Ask for so much less of an open invoice, of which `before_minor` was credited; the customer's row is locked.
 
     Args:
-        is_of_days: Whether days that it charges bear their part, and are worth less when they are given back.
+        of: What of it days bear, which are then worth less when they are given back.
     """
     row = _issue(session, invoice, amount_minor, before_minor, settlement="open", reason=reason, now=now)
-    _post(session, row, invoice, now, is_of_days=is_of_days)
+    _post(session, row, invoice, now, of=of)
     return row
 
 
@@ -110,7 +132,7 @@ def _issue(
     return row
 
 
-def _post(session: Session, row: CreditNote, invoice: Invoice, now: datetime, *, is_of_days: bool) -> None:
+def _post(session: Session, row: CreditNote, invoice: Invoice, now: datetime, *, of: Of) -> None:
     """What is not owed is no revenue. Of a pack, as much as it earns with the sessions that nobody can use any more."""
     lines = ledger.invoice_voided(
         subtotal_minor=row.amount_minor - row.tax_minor, tax_minor=row.tax_minor,
@@ -122,8 +144,7 @@ def _post(session: Session, row: CreditNote, invoice: Invoice, now: datetime, *,
     )  # fmt: skip
     back, _ = credited(session, invoice.id)
     packs.reduce(session, invoice, back_minor=back, source=row.id, at=now)
-    if is_of_days:
-        agreements.forgive(session, invoice, row.amount_minor, so_far_minor=back)
+    _forgive(session, invoice, row.amount_minor, back, of, now)
 
 
 def of_invoices(session: Session, invoice_ids: list[UUID]) -> dict[UUID, list[CreditNote]]:

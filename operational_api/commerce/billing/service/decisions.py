@@ -13,7 +13,7 @@ from operational_api.commerce import prices
 from operational_api.commerce.billing import errors
 from operational_api.commerce.billing.drafts import Draft, draft
 from operational_api.commerce.billing.models import BillingItem, ParkedInvoice
-from operational_api.commerce.billing.service import coupons, invoicing, parking, waiting
+from operational_api.commerce.billing.service import coupons, ended_items, invoicing, parking
 from operational_api.commerce.billing.service.deciders import DECIDE, decider
 from operational_api.commerce.billing.service.waiting import After
 from operational_api.commerce.models import Customer, Invoice, Subscription
@@ -100,7 +100,7 @@ def void(session: Session, *, parked_id: UUID, reason: str, principal: Principal
         if item.kind == "unused":
             continue
         _free(session, item)
-        waiting.record(session, item, "voided", reason=reason, actor_id=actor_id, now=now)
+        ended_items.record(session, item, "voided", reason=reason, actor_id=actor_id, now=now)
     _decide(session, row, "voided", reason=reason, actor_id=actor_id, now=now)
 
 

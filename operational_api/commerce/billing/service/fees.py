@@ -11,9 +11,9 @@ charged for a session of long ago.
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, case, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from contracts.telemetry import get_logger
 from operational_api.commerce import lifecycle, prices
@@ -21,7 +21,7 @@ from operational_api.commerce.billing.errors import FeePaid
 from operational_api.commerce.billing.models import BillingItem
 from operational_api.commerce.billing.periods import day_of
 from operational_api.commerce.billing.proration import Item
-from operational_api.commerce.billing.service import credit_notes, crediting, invoicing
+from operational_api.commerce.billing.service import crediting, invoicing
 from operational_api.commerce.billing.service.people import addressee
 from operational_api.commerce.models import Customer, Invoice, PlanPrice, Subscription
 from operational_api.commerce.service import customers
@@ -103,14 +103,12 @@ def let_go(session: Session, *, booking_id: UUID, reason: str, actor_id: UUID, n
         raise FeePaid
     if invoice.status not in ("open", "paid"):
         return
-    left = credit_notes.left_to_pay(session, invoice) if invoice.status == "open" else 0
-    part = min(left, item.amount_minor)
-    if part:
-        crediting.credit_open(
-            session, invoice_id=invoice.id, amount_minor=part, reason=reason, actor_id=actor_id, now=now,
-            is_of_days=False,
-        )  # fmt: skip
-    if rest := item.amount_minor - part:  # what credits had paid of it waits for the next invoice again
+    rest = item.amount_minor
+    if invoice.status == "open":
+        rest = crediting.credit_charge(
+            session, invoice_id=invoice.id, amount_minor=rest, reason=reason, actor_id=actor_id, now=now
+        )
+    if rest:  # what credits had paid of it waits for the next invoice again
         tax = prices.included_tax(rest, item.tax_rate_bp)
         back = Item("unused", f"Waived: {item.description.lower()}", -rest, -tax, item.tax_rate_bp)
         invoicing.add_items(
@@ -138,16 +136,24 @@ def nobody_invoices(now: datetime) -> list[ColumnElement[bool]]:
 def invoice_due(session: Session, now: datetime, *, limit: int = 100) -> int:
     """Make the invoices of fees that no membership's invoice will soon have, and of whatever else no invoice will have:
     who it is of pays for that customer no more, or their membership has ended. One that goes wrong leaves the others
-    alone.
+    alone; what is too small for a card is in nobody's way.
 
     Returns:
         How many were made.
     """
+    total, least = func.sum(BillingItem.amount_minor), case(prices.LEAST, value=BillingItem.currency, else_=1)
+    other = aliased(BillingItem)
+    has_credit = exists().where(
+        other.customer_id == BillingItem.customer_id, other.payer_id.is_not_distinct_from(BillingItem.payer_id),
+        other.currency == BillingItem.currency, other.kind == "unused", other.invoice_id.is_(None),
+        other.refund_id.is_(None), other.parked_id.is_(None), other.settled_as.is_(None),
+    )  # fmt: skip
     due = session.execute(
         select(BillingItem.customer_id, BillingItem.payer_id, BillingItem.currency)
         .join(Customer, Customer.id == BillingItem.customer_id)
         .where(*nobody_invoices(now))
-        .distinct()
+        .group_by(BillingItem.customer_id, BillingItem.payer_id, BillingItem.currency)
+        .having(or_(total <= 0, total >= least, has_credit))
         .order_by(BillingItem.customer_id, BillingItem.payer_id, BillingItem.currency)
         .limit(limit)
     ).all()

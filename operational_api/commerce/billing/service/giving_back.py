@@ -35,8 +35,9 @@ log = get_logger(__name__)
 REASON = "Days paid and not used"
 _IS_CREDIT = and_(
     BillingItem.kind == "unused", BillingItem.invoice_id.is_(None), BillingItem.refund_id.is_(None),
-    BillingItem.settled_as.is_(None),
+    BillingItem.settled_as.is_(None), BillingItem.amount_minor < 0,
 )  # fmt: skip
+"""Days that cost nothing are given back as a row of nothing: no bank is asked for that."""
 
 
 def give_back_due(session: Session, providers: Mapping[str, PaymentProvider], now: datetime, *, limit: int = 50) -> int:
@@ -74,7 +75,8 @@ def waiting_for(session: Session, account_id: UUID) -> list[tuple[int, str, bool
 
 
 def due() -> Select[tuple[UUID]]:
-    """Credits that no invoice will use: of who paid and does not any more, or of what its owner has ended.
+    """Credits that no invoice will use: of who paid and does not any more, of what its owner has ended, or of a change
+    of plan that was paid when its membership had ended.
 
     A charge of the same payer's is invoiced first, and a change of plan that is being paid may still take it back. Of a
     customer that is parked nothing is given back.
@@ -90,7 +92,8 @@ def due() -> Select[tuple[UUID]]:
         other.payer_id.is_not_distinct_from(BillingItem.payer_id), other.kind != "unused", other.invoice_id.is_(None),
         other.settled_as.is_(None),
     )  # fmt: skip
-    is_undecided = exists().where(PlanChange.id == BillingItem.plan_change_id, PlanChange.status == "pending")
+    of_change = exists().where(PlanChange.id == BillingItem.plan_change_id)
+    is_undecided, was_dropped = (of_change.where(PlanChange.status == one) for one in ("pending", "failed"))
     return (
         select(BillingItem.id)
         .join(Customer, Customer.id == BillingItem.customer_id)
@@ -98,16 +101,14 @@ def due() -> Select[tuple[UUID]]:
         .outerjoin(Plan, Plan.id == Subscription.plan_id)
         .where(
             _IS_CREDIT, BillingItem.parked_id.is_(None), Customer.parked_at.is_(None),
-            or_(BillingItem.payer_id.is_distinct_from(Customer.payer_id), is_ended), ~is_charged, ~is_undecided,
+            or_(BillingItem.payer_id.is_distinct_from(Customer.payer_id), is_ended, was_dropped), ~is_charged,
+            ~is_undecided,
         )
     )  # fmt: skip
 
 
 def _left() -> ColumnElement[int]:
-    back = select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(
-        Refund.payment_id == Payment.id, Refund.status != "failed"
-    )
-    return Payment.amount_minor - back.scalar_subquery()
+    return Payment.amount_minor - refunds.taken_of(Payment.id)
 
 
 def can_pay(names: Sequence[str], *, tries_again: bool = False) -> list[ColumnElement[bool]]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import exists, insert, select
+from sqlalchemy import and_, exists, insert, or_, select
 from sqlalchemy.orm import Session
 
 from contracts.events.billing import CollectionEnded, InvoiceIssued
@@ -14,7 +14,7 @@ from operational_api.commerce import ledger
 from operational_api.commerce.billing import bounds, dunning
 from operational_api.commerce.billing.drafts import Draft, draft
 from operational_api.commerce.billing.errors import NeedsLook
-from operational_api.commerce.billing.models import BillingItem, Collection, InvoiceLine
+from operational_api.commerce.billing.models import BillingItem, Collection, InvoiceLine, PlanChange
 from operational_api.commerce.billing.periods import day_of, first_moment, same_hour
 from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.billing.service import numbers, parking
@@ -28,6 +28,14 @@ WAITS = (
     BillingItem.settled_as.is_(None),
 )  # fmt: skip
 """Of an item: that it waits for an invoice."""
+IS_CHARGE_OF_DAYS = and_(
+    BillingItem.kind == "membership",
+    or_(
+        BillingItem.plan_change_id.is_(None),
+        exists().where(PlanChange.id == BillingItem.plan_change_id, PlanChange.status == "held"),
+    ),
+)
+"""Of an item: that it charges days of a membership, and not for a change of plan that does not hold."""
 
 
 def add_items(
@@ -58,7 +66,7 @@ def whose_is(session: Session, item: Item, *, subscription_id: UUID, payer_id: U
     if item.kind != "unused" or item.starts_on is None:
         return payer_id
     charged = select(BillingItem.payer_id).where(
-        BillingItem.subscription_id == subscription_id, BillingItem.kind == "membership",
+        BillingItem.subscription_id == subscription_id, IS_CHARGE_OF_DAYS,
         BillingItem.starts_on <= item.starts_on, BillingItem.ends_on > item.starts_on,
     )  # fmt: skip
     return session.scalar(charged.order_by(BillingItem.made_at.desc(), BillingItem.id.desc()).limit(1))

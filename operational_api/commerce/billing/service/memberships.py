@@ -106,7 +106,8 @@ def resume(session: Session, *, customer_id: UUID, now: datetime) -> Membership:
     Raises:
         NoSubscription, BilledElsewhere, NotResumable.
     """
-    customer, found, before, today = agreements.load(session, customer_id, now)
+    customer, found, _, today = agreements.load(session, customer_id, now)
+    before = agreements.contract_of(session, found.subscription, begins_at=now)
     agreements.store(session, customer, found.subscription, before, contracts.resume(before, on=today), now=now)
     return found
 

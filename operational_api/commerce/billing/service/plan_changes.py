@@ -9,22 +9,25 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from contracts.events.billing import PlanChangeDecided, PlanChangeRequested
+from operational_api.commerce import lifecycle
 from operational_api.commerce.billing import contract as contracts
 from operational_api.commerce.billing.contract import Contract, Step, Terms
 from operational_api.commerce.billing.drafts import Draft
 from operational_api.commerce.billing.errors import NeedsLook
-from operational_api.commerce.billing.models import BillingItem, PlanChange
+from operational_api.commerce.billing.models import BillingItem, CreditNote, PlanChange
 from operational_api.commerce.billing.proration import Item, Mode
-from operational_api.commerce.billing.service import agreements, crediting, invoicing, parking
-from operational_api.commerce.models import Customer, Invoice, Plan, PlanPrice, Subscription
+from operational_api.commerce.billing.service import agreements, credit_notes, crediting, invoicing, parking
+from operational_api.commerce.models import Customer, Invoice, Payment, Plan, PlanPrice, Subscription
 from operational_api.commerce.service import plans
 from operational_api.commerce.service.subscriptions import Membership
 from operational_api.core.outbox import publish
 
+ENDED = "membership_ended"
+"""Why a change of plan does not hold whose membership has ended before it was paid."""
 TOLD_FOR = timedelta(days=7)
 """How long a change that was not paid is shown to its customer."""
 
@@ -89,7 +92,11 @@ def change_plan(
 def _wanted(
     session: Session, found: Membership, before: Contract, plan_code: str, mode: Mode | None, now: datetime
 ) -> tuple[Terms, Mode, plans.Offer]:
-    sold = plans.offer(session, code=plan_code, currency=found.subscription.currency, now=now)
+    row, following = found.subscription, before.next_terms
+    if plan_code == found.plan.code and following is not None and following.plan_id != found.plan.id:
+        own = plans.Offer(found.plan, session.get_one(PlanPrice, row.price_id))  # taken back: at the price that it has
+        return before.terms, mode or Mode.NEXT_PERIOD, own
+    sold = plans.offer(session, code=plan_code, currency=row.currency, now=now)
     terms = agreements.terms_of(sold.plan, sold.price)
     return terms, mode or contracts.usual_mode(before.terms, terms), sold
 
@@ -153,18 +160,49 @@ def settle(session: Session, invoice: Invoice, *, failure: str | None, now: date
     change.status, change.decided_at, change.failure_code = "held" if failure is None else "failed", now, failure
     session.flush()
     if failure is None:
-        _hold(session, change, now)
+        _hold(session, change, invoice, now)
     else:
         _drop(session, change, invoice, now)
     publish(session, PlanChangeDecided(
         occurred_at=now, change_id=change.id, subscription_id=change.subscription_id, customer_id=change.customer_id,
-        outcome=change.status, failure_code=failure,
+        outcome=change.status, failure_code=change.failure_code,
     ))  # fmt: skip
     return True
 
 
-def _hold(session: Session, change: PlanChange, now: datetime) -> None:
+def end_with(session: Session, subscription_id: UUID, *, now: datetime) -> None:
+    """A membership ends: a change of it that waits for its payment is not to be paid any more. One that is being paid
+    is let be, until that is known. The customer's row is locked."""
+    unknown = exists().where(Payment.invoice_id == Invoice.id, Payment.status == "unknown")
+    invoice = session.scalar(
+        select(Invoice)
+        .join(PlanChange, PlanChange.invoice_id == Invoice.id)
+        .where(PlanChange.subscription_id == subscription_id, PlanChange.status == "pending", ~unknown)
+    )
+    if invoice is not None:
+        settle(session, invoice, failure=ENDED, now=now)
+
+
+def _give_back(session: Session, change: PlanChange, invoice: Invoice, now: datetime) -> None:
+    """It was paid, and its membership has ended meanwhile: what it cost goes back (`giving_back`)."""
+    change.status, change.failure_code = "failed", ENDED
+    items = session.scalars(
+        select(BillingItem).where(BillingItem.invoice_id == invoice.id, BillingItem.plan_change_id == change.id)
+    ).all()
+    net, tax = sum(one.amount_minor for one in items), sum(one.tax_minor for one in items)
+    if net > 0:
+        back = Item("unused", "A change of plan that did not hold", -net, -max(tax, 0), 0)
+        invoicing.add_items(
+            session, [back], customer_id=change.customer_id, payer_id=invoice.payer_id, currency=invoice.currency,
+            subscription_id=change.subscription_id, plan_change_id=change.id, now=now,
+        )  # fmt: skip
+
+
+def _hold(session: Session, change: PlanChange, invoice: Invoice, now: datetime) -> None:
     row = session.get_one(Subscription, change.subscription_id, populate_existing=True)
+    if row.status == lifecycle.CANCELLED:
+        _give_back(session, change, invoice, now)
+        return
     before = agreements.contract_of(session, row)
     step: Step = contracts.change_plan(
         before, agreements.stored_terms(session, change.to_price_id), mode=Mode(change.mode), on=change.asked_on,
@@ -187,7 +225,15 @@ def _drop(session: Session, change: PlanChange, invoice: Invoice, now: datetime)
         .execution_options(synchronize_session=False)
     )
     session.expire_all()
-    crediting.void(session, invoice, reason="The change of plan was not paid", now=now, is_of_days=False)
+    crediting.void(session, invoice, reason="The change of plan was not paid", now=now, of="others")
+    paid_for_days = (  # what had been used is worth no more than what is left of these by now
+        select(Invoice)
+        .join(BillingItem, BillingItem.invoice_id == Invoice.id)
+        .where(BillingItem.subscription_id == change.subscription_id, invoicing.IS_CHARGE_OF_DAYS)
+        .where(exists().where(CreditNote.invoice_id == Invoice.id))
+    )
+    for one in session.scalars(paid_for_days).unique().all():
+        credit_notes.cap(session, one, now=now)
 
 
 def newest(session: Session, customer_id: UUID) -> tuple[PlanChange, Plan] | None:

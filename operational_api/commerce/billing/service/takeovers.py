@@ -16,7 +16,7 @@ from operational_api.commerce import lifecycle, prices
 from operational_api.commerce.billing.errors import NotChangeable, PaymentNotTold
 from operational_api.commerce.billing.models import CreditNote
 from operational_api.commerce.billing.service import agreements
-from operational_api.commerce.models import Invoice, PlanPrice, Subscription
+from operational_api.commerce.models import LOST_MINOR, Dispute, Invoice, Payment, PlanPrice, Subscription
 from operational_api.commerce.providers.port import Billing
 from operational_api.commerce.service import subscriptions
 from operational_api.commerce.service.subscriptions import TAKEN_OVER
@@ -76,9 +76,15 @@ def take_over(session: Session, *, customer_id: UUID, now: datetime) -> tuple[st
 
 
 def _paid_minor(session: Session, row: Subscription) -> int | None:
-    """What was paid of a membership's period, less what was given back of it; None where no payment is known."""
+    """What was paid of a membership's period, less what was given back of it, or a bank took back for good; None where
+    no payment is known."""
+    lost = (
+        select(func.coalesce(func.sum(LOST_MINOR), 0))
+        .join(Payment, Payment.id == Dispute.payment_id)
+        .where(Payment.invoice_id == Invoice.id)
+    )
     given_back = select(func.coalesce(func.sum(CreditNote.amount_minor), 0)).where(CreditNote.invoice_id == Invoice.id)
-    paid = select(func.sum(Invoice.total_minor - given_back.scalar_subquery())).where(
+    paid = select(func.sum(Invoice.total_minor - given_back.scalar_subquery() - lost.scalar_subquery())).where(
         Invoice.subscription_id == row.id, Invoice.status == "paid", Invoice.period_end >= row.current_period_end
     )
     found = session.scalar(paid)

@@ -8,12 +8,12 @@ of a top-up is `stuck_top_ups`.
 | a charge | too_small for a card, or not_invoiced: something is wrong with it | waived |
 
 A charge that is too small is collected with the next one of the same payer's. Where that payer has none coming, what is
-too small is written off after `FORGOTTEN`, by rule. What moved no money can be taken back. Credits of days are void
-once a bank took back what had paid for them, and wait again where it thinks better of it.
+too small is written off after `FORGOTTEN`, by rule. What moved no money can be taken back. Credits of days whose
+payment is gone are void by themselves (`ended_items`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -21,26 +21,22 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, case, exists, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from contracts.events.billing import BillingItemSettled
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger, prices
-from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.drafts import draft
 from operational_api.commerce.billing.errors import NotSettledSo, NotWaiting
 from operational_api.commerce.billing.models import BillingItem, ParkedInvoice
-from operational_api.commerce.billing.service import fees, giving_back, invoicing, stuck_top_ups
+from operational_api.commerce.billing.service import ended_items, fees, giving_back, invoicing, stuck_top_ups
 from operational_api.commerce.billing.service.deciders import SETTLE, decider
 from operational_api.commerce.models import Customer, Dispute, Invoice, Payment, Refund, WalletCredit
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.service import customers, journals
 from operational_api.core import audit
-from operational_api.core.outbox import publish
 from operational_api.core.principal import Principal
 
 log = get_logger(__name__)
 FORGOTTEN = timedelta(days=90)
 """How long a charge that is too small waits for another one of the same payer's."""
-TAKEN_BACK = "The bank took its payment back"
 SETTLED_SHOWN = timedelta(days=30)
 PROVIDERS = ("stripe", "momo", *ledger.KEPT)
 How = Literal["paid_outside", "written_off", "waived"]
@@ -181,7 +177,7 @@ def settle(
             session, kind="credit_paid_outside", source_type="billing_item", source_id=row.id,
             customer_id=row.customer_id, currency=row.currency, lines=lines, posted_at=now,
         )  # fmt: skip
-    record(session, row, how, reason=reason, actor_id=actor_id, now=now)
+    ended_items.record(session, row, how, reason=reason, actor_id=actor_id, now=now)
     _note(session, row, actor_id, now, how=how, reason=reason)
     session.flush()
     return row
@@ -198,7 +194,7 @@ def undo(session: Session, *, item_id: UUID, principal: Principal, now: datetime
     if row.settled_as not in UNDONE:
         raise NotWaiting
     row.settled_as = row.settled_at = row.settled_by = row.settled_reason = None
-    _tell(session, row, now)
+    ended_items.tell(session, row, now)
     _note(session, row, actor_id, now, how="taken back")
     session.flush()
     return row
@@ -274,87 +270,12 @@ def _write_off(session: Session, customer_id: UUID, payer_id: UUID | None, curre
     reason = "Too small for a card, and no other charge followed"
     if not any(row.kind == "unused" for row in rows):
         for row in rows:
-            record(session, row, "too_small", reason=reason, actor_id=None, now=now)
+            ended_items.record(session, row, "too_small", reason=reason, actor_id=None, now=now)
         return True
     largest = max(rows, key=lambda row: row.amount_minor)
-    gone = _part(session, largest, min(made.total_minor, largest.amount_minor))
-    record(session, gone, "too_small", reason=reason, actor_id=None, now=now)
+    gone = ended_items.split_off(session, largest, min(made.total_minor, largest.amount_minor))
+    ended_items.record(session, gone, "too_small", reason=reason, actor_id=None, now=now)
     return True
-
-
-def lose(session: Session, invoice: Invoice, lost_minor: int, *, so_far_minor: int, now: datetime) -> None:
-    """A bank took so much of an invoice's payment back for good: credits of its days that nobody has used yet are worth
-    that much less. The customer's row is locked.
-
-    Args:
-        so_far_minor: What of the invoice is not paid for by now, this included.
-    """
-    charges = invoicing.charges_of(session, invoice)
-    charged_minor = sum(item.amount_minor for item in charges)
-    for charge in charges:
-        if charge.kind != "membership":
-            continue
-        of_it = select(BillingItem).where(
-            BillingItem.kind == "unused", BillingItem.subscription_id == charge.subscription_id, *invoicing.WAITS,
-            BillingItem.starts_on >= charge.starts_on, BillingItem.ends_on <= charge.ends_on,
-        )  # fmt: skip
-        for credit in session.scalars(of_it).all():
-            worth = -credit.amount_minor
-            keeps = proration.forgiven(
-                worth, days_minor=min(worth, charged_minor), charged_minor=charged_minor, amount_minor=lost_minor,
-                so_far_minor=so_far_minor,
-            )  # fmt: skip
-            if keeps < worth:
-                gone = _part(session, credit, keeps - worth)
-                record(session, gone, "voided", reason=TAKEN_BACK, actor_id=None, now=now)
-
-
-def bring_back(session: Session, invoice: Invoice, *, before_minor: int, lost_minor: int, now: datetime) -> None:
-    """A bank gave back what it took of an invoice's payment: of the credits that are void because of it as large a part
-    waits again. The customer's row is locked.
-
-    Args:
-        before_minor: What was lost until now.
-        lost_minor: What still is.
-    """
-    for charge in invoicing.charges_of(session, invoice):
-        if charge.kind != "membership":
-            continue
-        voided = session.scalars(
-            select(BillingItem)
-            .where(
-                BillingItem.kind == "unused", BillingItem.subscription_id == charge.subscription_id,
-                BillingItem.settled_as == "voided", BillingItem.settled_reason == TAKEN_BACK,
-                BillingItem.settled_by.is_(None), BillingItem.starts_on >= charge.starts_on,
-                BillingItem.ends_on <= charge.ends_on,
-            )
-            .order_by(BillingItem.made_at, BillingItem.id)
-        ).all()  # fmt: skip
-        void = -sum(row.amount_minor for row in voided)
-        back = void - void * lost_minor // before_minor
-        for row in voided:
-            part = min(back, -row.amount_minor)
-            if part > 0:
-                back -= part
-                again = _part(session, row, -part)
-                again.settled_as = again.settled_at = again.settled_reason = None
-                session.flush()
-                _tell(session, again, now)
-
-
-def _part(session: Session, row: BillingItem, amount_minor: int) -> BillingItem:
-    """So much of an item as a row of its own; all of it is the row."""
-    if amount_minor == row.amount_minor:
-        return row
-    sign = 1 if row.amount_minor > 0 else -1
-    tax = sign * prices.tax_part(
-        sign * amount_minor, before_minor=0, total_minor=sign * row.amount_minor, tax_minor=sign * row.tax_minor
-    )
-    part = invoicing.copy_of(row, replace(invoicing.item_of(row), amount_minor=amount_minor, tax_minor=tax))
-    row.amount_minor, row.tax_minor = row.amount_minor - amount_minor, row.tax_minor - tax
-    session.add(part)
-    session.flush()
-    return part
 
 
 def _locked(session: Session, item_id: UUID, principal: Principal) -> tuple[BillingItem, UUID]:
@@ -366,22 +287,6 @@ def _locked(session: Session, item_id: UUID, principal: Principal) -> tuple[Bill
     if row is None:
         raise NotWaiting
     return row, decider(principal, SETTLE, "BillingItem", row.id, (row.customer_id, row.payer_id))
-
-
-def record(
-    session: Session, row: BillingItem, how: str, *, reason: str, actor_id: UUID | None, now: datetime
-) -> None:  # fmt: skip
-    """Write down what became of an item, and tell it; the customer's row is locked."""
-    row.settled_as, row.settled_at, row.settled_by, row.settled_reason = how, now, actor_id, reason
-    session.flush()
-    _tell(session, row, now)
-
-
-def _tell(session: Session, row: BillingItem, now: datetime) -> None:
-    publish(session, BillingItemSettled(
-        occurred_at=now, item_id=row.id, customer_id=row.customer_id, amount_minor=row.amount_minor,
-        currency=row.currency, settled_as=row.settled_as, payer_id=row.payer_id,
-    ))  # fmt: skip
 
 
 def _note(session: Session, row: BillingItem, actor_id: UUID, now: datetime, **details: object) -> None:

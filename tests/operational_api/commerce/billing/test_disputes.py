@@ -7,13 +7,14 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import func, select
 
+from operational_api.commerce import retelling
 from operational_api.commerce.billing.models import BillingItem
-from operational_api.commerce.billing.service import invoicing, memberships
+from operational_api.commerce.billing.service import giving_back, invoicing, memberships, plan_changes
 from operational_api.commerce.models import Dispute
-from operational_api.commerce.providers.port import BillingProvider, ProviderDispute
-from operational_api.commerce.service import disputes
+from operational_api.commerce.providers.port import Billing, BillingProvider, PaymentProvider, ProviderDispute
+from operational_api.commerce.service import disputes, refunds
 from operational_api.core.models import OutboxEvent
-from tests.operational_api.commerce.billing.conftest import Studio
+from tests.operational_api.commerce.billing.conftest import Desk, Studio
 
 
 @dataclass
@@ -96,6 +97,39 @@ class TestMembership:
         assert told == [returned + fee for returned, fee in parts]
         assert studio.session.scalars(select(Dispute.returned_minor)).all() == [4000]
 
+    def test_that_ends_takes_a_change_of_plan_along_that_was_not_paid_yet(self, studio: Studio, issuer: Issuer) -> None:
+        """Nobody is charged for it afterwards, whatever is in their wallet by then."""
+        large = studio.plan("Large", 9000)
+        plan_changes.change_plan(studio.session, customer_id=studio.customer_id, plan_code=large, now=studio.now)
+        issuer.tell(studio, status="lost")
+        assert (studio.member.status, studio.invoices[-1].status) == ("cancelled", "void")
+        [told] = studio.told("commerce.plan_change_decided")
+        assert (told["outcome"], told["failure_code"]) == ("failed", "membership_ended")
+        assert studio.session.scalars(select(BillingItem.id).where(*invoicing.WAITS)).all() == []
+        assert studio.balances().get("receivable", 0) == 0
+
+    def test_that_ends_gives_back_a_change_of_plan_that_turns_out_to_be_paid(
+        self, studio: Studio, issuer: Issuer
+    ) -> None:
+        """Its answer was lost: the bank is asked about it, once; the money is booked, and goes back."""
+        large, desk = studio.plan("Large", 9000), Desk()
+        plan_changes.change_plan(studio.session, customer_id=studio.customer_id, plan_code=large, now=studio.now)
+        studio.bank.is_silent = True
+        studio.collect()
+        issuer.tell(studio, status="lost")
+        studio.bank.is_silent = False
+        for _ in range(2):
+            studio.now += timedelta(minutes=11)
+            studio.collect()
+            giving_back.give_back_due(studio.session, {"stripe": cast("PaymentProvider", desk)}, studio.now)
+        paid = studio.payments[-1]
+        assert (studio.member.status, studio.invoices[-1].status, paid.status) == ("cancelled", "paid", "captured")
+        assert [one.amount_minor for one in desk.refunds.values()] == [paid.amount_minor]
+        [told] = studio.told("commerce.plan_change_decided")
+        assert (told["outcome"], told["failure_code"]) == ("failed", "membership_ended")
+        assert (studio.balances().get("receivable", 0), sum(studio.balances().values())) == (0, 0)
+        assert retelling.retell(studio.session).differences == []
+
     def test_stays_ended_when_the_bank_thinks_better_of_it(self, studio: Studio, issuer: Issuer) -> None:
         issuer.tell(studio, status="lost")
         issuer.tell(studio, status="won", returned_minor=4000, returned_at=studio.now + timedelta(days=2))
@@ -155,6 +189,27 @@ class TestDaysGivenBack:
         studio.wait(days=15)
         memberships.pause(studio.session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 1), now=studio.now)
         assert studio.session.scalars(select(BillingItem.amount_minor).where(*invoicing.WAITS)).all() == [-2000]
+
+    def test_go_back_to_a_card_only_as_far_as_its_bank_left_something(self, studio: Studio) -> None:
+        """Of April's 40.00 the bank kept 30.00, and of May's 20.00 were given back for something else."""
+        studio.start(studio.plan("Small", 4000))
+        studio.collect()
+        studio.wait(days=30)
+        studio.collect()
+        contested(studio).tell(studio, status="won", returned_minor=1000, returned_at=studio.now)
+        desk = Desk()
+        refunds.refund_payment(
+            studio.session, cast("PaymentProvider", desk), payment_id=studio.payments[1].id, amount_minor=2000,
+            reason="A course", asked_as=f"{refunds.OF_NO_DAYS}a course", now=studio.now,
+        )  # fmt: skip
+        memberships.cancel(
+            studio.session, cast("Billing", studio.bank), customer_id=studio.customer_id, reason="moving",
+            at_once=True, now=studio.now,
+        )  # fmt: skip
+        for _ in range(2):
+            giving_back.give_back_due(studio.session, {"stripe": cast("PaymentProvider", desk)}, studio.now)
+        assert [one.amount_minor for one in desk.refunds.values()] == [2000, 2000, 1000]
+        assert studio.session.scalars(select(BillingItem.amount_minor).where(*invoicing.WAITS)).all() == [-1000]
 
     def test_are_worth_as_much_after_a_part_was_lost(self, studio: Studio) -> None:
         studio.start(studio.plan("Small", 4000))

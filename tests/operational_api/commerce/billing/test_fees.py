@@ -1,5 +1,6 @@
 """Fees of late cancellations: on the membership's next invoice, or on one of their own; waived once."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from operational_api.commerce.billing.errors import FeePaid, InvoiceNotCreditabl
 from operational_api.commerce.billing.models import BillingItem, Collection, CreditNote, InvoiceLine
 from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.billing.service import fees, invoicing, memberships
+from operational_api.commerce.models import Customer
 from operational_api.commerce.service import customers
 from operational_api.core.models import OutboxEvent
 from operational_api.scheduling.service import bookings
@@ -91,6 +93,19 @@ class TestOfWhoHasNone:
         assert (made.total_minor, made.subscription_id, made.series is not None) == (2000, None, True)
         studio.collect()
         assert (made.status, studio.bank.captured) == ("paid", 1)
+
+    def test_is_not_kept_waiting_by_what_is_too_small_for_a_card(self, studio: Studio, session: Session) -> None:
+        """Of many others, for months; the worker takes so many at once."""
+        for account in [make_account(session) for _ in range(6)]:
+            session.add(Customer(id=account.id, currency="EUR"))
+            session.flush()
+            fees.charge(
+                session, booking_id=new_id(), customer_id=account.id, amount_minor=40, currency="EUR",
+                starts_at=studio.now, now=studio.now,
+            )  # fmt: skip
+        late(replace(studio, customer_id=make_account(session).id))
+        studio.wait(days=2)
+        assert fees.invoice_due(session, studio.now, limit=3) == 1
 
     def test_that_nobody_pays_is_written_off_and_ends_no_membership(self, studio: Studio) -> None:
         late(studio)

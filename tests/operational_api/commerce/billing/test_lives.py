@@ -283,7 +283,8 @@ class BilledLife(RuleBasedStateMachine):
         try:
             self.take(contracts.pause(self.now, on=self.today, resumes_on=self.today + timedelta(days=days)))
         except DomainError:
-            assert days in (0, *range(365, 401)) or self.now.status != lifecycle.ACTIVE
+            is_refused = self.now.status != lifecycle.ACTIVE or self.now.cancels_on is not None
+            assert is_refused or days in (0, *range(365, 401))
 
     @precondition(lambda self: self.is_live() and self.now.status == lifecycle.PAUSED)
     @rule()

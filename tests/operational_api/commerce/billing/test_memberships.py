@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from contracts.events.identity import AccountClosed
 from contracts.ids import new_id
-from operational_api.commerce import handlers
+from operational_api.commerce import handlers, invoice_desk, retelling
 from operational_api.commerce.billing.errors import BilledElsewhere, NotPausable
 from operational_api.commerce.billing.proration import Item, Mode
 from operational_api.commerce.billing.service import (
@@ -29,8 +29,9 @@ from operational_api.commerce.errors import AlreadySubscribed
 from operational_api.commerce.models import Customer, Subscription
 from operational_api.commerce.providers.port import PaymentProvider
 from operational_api.commerce.providers.stripe import StripeProvider
-from operational_api.commerce.service import refunds
+from operational_api.commerce.service import approvals, refunds
 from operational_api.commerce.settings import StripeSettings
+from operational_api.core.principal import Principal
 from operational_api.identity.models import Account
 from tests.factories import make_account, make_customer, make_subscription
 from tests.operational_api.commerce.billing.conftest import NOON, Desk, Family, Studio
@@ -252,6 +253,34 @@ class TestChangePlan:
         # 21 of 31 days from 22 March: 99.00 -> 67.06 back, 200.00 -> 135.48
         assert [amount for _, amount, _ in studio.lines(studio.invoices[0])] == [13_548, -6706]
 
+    @pytest.mark.parametrize(
+        ("begun", "ends", "then"),
+        [
+            (date(2026, 2, 28), date(2026, 3, 31), [date(2026, 4, 30), date(2026, 5, 31)]),
+            (date(2026, 2, 28), date(2026, 3, 28), [date(2026, 4, 28), date(2026, 5, 28)]),
+            (date(2026, 1, 31), date(2026, 2, 28), [date(2026, 3, 31), date(2026, 4, 30)]),
+        ],
+    )
+    def test_one_brought_over_has_every_day_that_is_paid_at_the_end_of_months(
+        self, studio: Studio, session: Session, begun: date, ends: date, then: list[date]
+    ) -> None:
+        """Of one that began on 31 January, a month from 28 February is paid to 31 March: so it is elsewhere, too."""
+        row = make_subscription(session, customer_id=studio.customer_id, now=studio.now)
+        row.current_period_start, row.current_period_end = (
+            datetime(day.year, day.month, day.day, 10, tzinfo=UTC) for day in (begun, ends)
+        )
+        studio.now = row.current_period_start + timedelta(days=3)
+        code = studio.plan("Small", 5000)
+        plan_changes.change_plan(
+            session, customer_id=studio.customer_id, plan_code=code, mode=Mode.NEXT_PERIOD, now=studio.now
+        )
+        assert (row.covered_from, row.covered_until) == (begun, ends)
+        found = []
+        for day in (ends, *then[:1]):
+            studio.wait(until=day)
+            found.append(studio.member.covered_until)
+        assert found == then
+
     def test_one_brought_over_is_billed_on_when_its_dearer_plan_was_not_paid(
         self, studio: Studio, session: Session
     ) -> None:
@@ -326,6 +355,18 @@ class TestPause:
         with pytest.raises(NotPausable):
             memberships.pause(session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 1), now=studio.now)
 
+    def test_not_where_it_is_about_to_end(self, studio: Studio, session: Session) -> None:
+        """It would not go on by itself, and its paid days would be gone."""
+        studio.start(studio.plan("Small", 5000))
+        studio.collect()
+        memberships.cancel(session, NO_PROVIDER, customer_id=studio.customer_id, reason="moving", now=studio.now)
+        pause = partial(memberships.pause, session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 1))
+        with pytest.raises(NotPausable, match="keep it first"):
+            pause(now=studio.now)
+        memberships.keep(session, NO_PROVIDER, customer_id=studio.customer_id, now=studio.now)
+        pause(now=studio.now)
+        assert studio.member.status == "paused"
+
     def test_gives_nothing_back_of_what_was_never_asked_for(self, studio: Studio, session: Session) -> None:
         """Of 50.00 finance forgives 30.00; half of the other 20.00 is not used."""
         studio.start(studio.plan("Small", 5000))
@@ -376,6 +417,30 @@ class TestPause:
         family.pause()
         assert family.waiting == [(family.parent.id, -1500)]
 
+    @pytest.mark.parametrize(("refund", "left"), [(2500, 2500), (3000, 2000), (5000, 0)])
+    def test_gives_back_no_money_twice_that_is_refunded_later(self, family: Family, refund: int, left: int) -> None:
+        """Half of the parent's 50.00 waits to come off the next invoice; with what an admin gives back of them it is
+        never more than they paid."""
+        family.studio.wait(days=15)
+        family.pause()
+        refunded(family.studio, refund)
+        waits = [amount for _, amount, settled in family.waiting_all() if settled is None]
+        assert waits == ([-left] if left else [])
+        family.studio.wait(days=31)
+        assert family.paid == {family.parent.id: [5000, 5000 - left]}
+        assert sum(family.studio.balances().values()) == 0
+        assert retelling.retell(family.session).differences == []
+
+    def test_gives_nothing_back_of_an_invoice_that_was_forgiven_after_a_change(self, family: Family) -> None:
+        """May was charged, changed to a dearer plan on the next invoice, and forgiven before it was paid."""
+        studio = family.studio
+        studio.wait(days=30)
+        studio.wait(days=1)
+        family.change("Large", Mode.PRORATE)
+        forgiven(studio, None)
+        studio.wait(days=31)
+        assert studio.invoices[-1].total_minor == 9677 + 10_000, "thirty of 31 days, and June"
+
     def test_gives_back_all_of_days_when_a_credit_or_a_fee_beside_them_was(self, family: Family) -> None:
         fee = family.late()
         family.studio.wait(until=date(2026, 5, 1))
@@ -395,6 +460,32 @@ class TestPause:
         family.pause()
         assert family.waiting == [(family.parent.id, -5000)]
 
+    @pytest.mark.parametrize("is_paid", [True, False])
+    def test_gives_back_nothing_of_days_whose_line_was_given_back(self, family: Family, is_paid: bool) -> None:
+        """Beside it a fee is paid, which is no day's."""
+        family.late()
+        family.studio.wait(until=date(2026, 5, 1))
+        asks, decides = (Principal("finance", "tests", make_account(family.session, role="finance").id) for _ in "12")
+        why, now = "We were closed", datetime.now(UTC)  # the policy's clock
+        if is_paid:
+            family.worker()
+            asked = approvals.request_refund(
+                family.session, payment_id=family.studio.payments[-1].id, amount_minor=5000, reason=why,
+                line_position=days_at(family.studio), principal=asks, now=now,
+            )  # fmt: skip
+            approvals.approve(
+                family.session, cast("PaymentProvider", Desk()), request_id=asked.id, principal=decides, now=now
+            )
+        else:
+            line = invoice_desk.Asked(position=days_at(family.studio), amount_minor=5000)
+            invoice_desk.credit_invoice(
+                family.session, asks, family.studio.invoices[-1].id, asked=line, reason=why, now=family.studio.now
+            )
+            family.worker()
+        assert family.studio.member.covered_minor == 0
+        family.pause()
+        assert [amount for _, amount in family.waiting if amount] == []
+
     def test_gives_back_nothing_where_first_a_fee_and_then_the_rest_was_forgiven(self, family: Family) -> None:
         fee = family.late()
         family.studio.wait(until=date(2026, 5, 1))
@@ -402,6 +493,11 @@ class TestPause:
         forgiven(family.studio, None)
         family.pause()
         assert [amount for _, amount in family.waiting if amount] == []
+
+
+def days_at(studio: Studio) -> int:
+    """Which line of the newest invoice charges days."""
+    return 1 + [kind for kind, _, _ in studio.lines(studio.invoices[-1])].index("membership")
 
 
 def forgiven(studio: Studio, amount: int | None) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
+from operational_api.commerce import invoice_desk
 from operational_api.commerce.billing.errors import (
     CouponNotForThis,
     CouponNotFound,
@@ -28,10 +29,20 @@ from operational_api.commerce.billing.errors import (
 )
 from operational_api.commerce.billing.models import BillingItem, CouponRedemption
 from operational_api.commerce.billing.proration import Mode
-from operational_api.commerce.billing.service import coupons, earnings, memberships, payers, plan_changes, pricing
+from operational_api.commerce.billing.service import (
+    coupons,
+    earnings,
+    fees,
+    memberships,
+    payers,
+    plan_changes,
+    pricing,
+)
 from operational_api.commerce.billing.service.coupons import Worth
+from operational_api.commerce.errors import WrongCurrency
 from operational_api.commerce.models import Customer, SessionPack
-from operational_api.commerce.service import packs
+from operational_api.commerce.service import customers, packs, refund_lines
+from operational_api.core.principal import Principal
 from tests.conftest import sqlalchemy_url
 from tests.factories import make_pack
 from tests.operational_api.commerce.billing.conftest import NOON, Studio
@@ -65,6 +76,52 @@ class TestCoupon:
         memberships.pause(session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 1), now=studio.now)
         studio.wait(until=date(2026, 6, 1))
         assert [amount for _, amount, _ in studio.lines(studio.invoices[-1])] == [10_000, -2500, -3750]
+
+    @pytest.mark.parametrize("mode", [Mode.INVOICE, Mode.PRORATE])
+    def test_used_in_the_middle_of_a_period_it_is_off_the_next_whole_one(
+        self, studio: Studio, session: Session, mode: Mode
+    ) -> None:
+        """And off nothing before, also where the plan is changed then: once is once."""
+        small, large = studio.plan("Small", 3000), studio.plan("Large", 9000)
+        studio.start(small)
+        studio.collect()
+        studio.wait(days=10)
+        memberships.use_coupon(session, customer_id=studio.customer_id, code=code(session), now=studio.now)
+        studio.wait(days=5)
+        whose = studio.customer_id
+        told = plan_changes.preview(session, customer_id=whose, plan_code=large, mode=mode, now=studio.now)
+        assert (told.invoice.total_minor if told.invoice else told.next_invoice_minor) == 3000
+        plan_changes.change_plan(session, customer_id=whose, plan_code=large, mode=mode, now=studio.now)
+        studio.collect()
+        studio.wait(until=date(2026, 5, 2))
+        studio.collect()
+        studio.wait(until=date(2026, 6, 2))
+        assert sum(one.total_minor for one in studio.invoices) == 3000 + 3000 + 6750 + 9000
+
+    def test_the_line_of_days_is_given_back_at_what_it_cost(self, studio: Studio, session: Session) -> None:
+        """And not with the fee beside it."""
+        plan = studio.plan("Small", 10_000)
+        for _ in range(2):
+            fees.charge(
+                session, booking_id=new_id(), customer_id=studio.customer_id, amount_minor=1500, currency="EUR",
+                starts_at=NOON, now=NOON,
+            )  # fmt: skip
+        studio.start(plan, coupon=code(session))
+        finance = Principal("finance", "tests", new_id())
+        [invoice] = studio.invoices
+        position = 1 + [kind for kind, _, _ in studio.lines(invoice)].index("membership")
+
+        def told(asked: invoice_desk.Asked | None = None) -> tuple[list[int], int]:
+            seen = invoice_desk.invoice_seen(session, finance, invoice.id, asked=asked, now=NOON)
+            return [one.amount_minor for one in seen.parts], seen.credit.amount_minor if seen.credit else 0
+
+        line = invoice_desk.Asked(position=position)
+        assert told(line) == ([7500, 1500, 1500], 7500)
+        studio.collect()
+        assert told(line) == ([7500, 1500, 1500], 7500)
+        [paid] = studio.payments
+        found = refund_lines.to_give_back(session, paid, position=position, seen_minor=7500)
+        assert found.amount_minor == 7500
 
     def test_an_amount_is_taken_off_days_as_off_a_whole_period(self, studio: Studio, session: Session) -> None:
         small, large = studio.plan("Small", 4000), studio.plan("Large", 7000)
@@ -198,6 +255,21 @@ class TestPrice:
         assert [one.amount_minor for one in pricing.history(session, plan_code=plan)] == [6000, 5000]
         assert studio.history() == [("started", 0, 4202), ("price_changed", 4202, 5042)]
 
+    def test_of_a_pause_that_ends_early_the_price_of_that_day_is_paid(self, studio: Studio, session: Session) -> None:
+        """A new one begins in June, before the pause was to end; it ends in May."""
+        plan = studio.plan("Small", 10_000)
+        studio.start(plan)
+        studio.collect()
+        memberships.pause(session, customer_id=studio.customer_id, resumes_on=date(2026, 7, 1), now=NOON)
+        pricing.set_price(
+            session, plan_code=plan, currency="EUR", amount_minor=15_000, tax_rate_bp=1900,
+            valid_from=datetime(2026, 6, 1, tzinfo=UTC), for_members=True, actor_id=None, now=NOON,
+        )  # fmt: skip
+        studio.wait(until=date(2026, 5, 10))
+        memberships.resume(session, customer_id=studio.customer_id, now=studio.now)
+        studio.wait(until=date(2026, 6, 10))
+        assert [studio.lines(one)[0][1] for one in studio.invoices] == [10_000, 10_000, 15_000]
+
     @pytest.mark.parametrize("starts_late", [False, True])
     def test_of_prices_that_follow_each_other_members_pay_each_in_its_time(
         self, studio: Studio, session: Session, starts_late: bool
@@ -242,6 +314,18 @@ class TestPayer:
         assert studio.collections[0].payer_id == parent.id
         with pytest.raises(PayerLoop):
             payers.set_payer(session, customer_id=parent.id, payer_id=studio.customer_id, actor_id=None, now=NOON)
+
+    def test_pays_in_the_currency_of_whom_they_pay_for(self, studio: Studio, session: Session) -> None:
+        """Also where none of both has bought anything yet."""
+        parent, child = Customer(id=new_id(), currency="EUR"), session.get_one(Customer, studio.customer_id)
+        session.add(parent)
+        session.flush()
+        payers.set_payer(session, customer_id=child.id, payer_id=parent.id, actor_id=None, now=NOON)
+        for one in (child, parent):
+            with pytest.raises(WrongCurrency):
+                customers.settle_currency(session, one, "USD")
+        payers.set_payer(session, customer_id=child.id, payer_id=None, actor_id=None, now=NOON)
+        assert [customers.settle_currency(session, one, "USD") for one in (child, parent)] == ["USD", "USD"]
 
 
 def pack_of(session: Session, studio: Studio, *, sessions: int = 3, net: int = 10_000) -> SessionPack:

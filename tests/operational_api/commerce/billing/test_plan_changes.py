@@ -1,6 +1,7 @@
 """A change of plan that costs something holds once it is paid, and not before: every mode, every answer of a bank."""
 
 from datetime import date, timedelta
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,11 +18,12 @@ from operational_api.commerce.billing.errors import (
 )
 from operational_api.commerce.billing.models import BillingItem, PlanChange
 from operational_api.commerce.billing.proration import Mode
-from operational_api.commerce.billing.service import coupons, crediting, memberships, plan_changes
+from operational_api.commerce.billing.service import coupons, crediting, invoicing, memberships, plan_changes, pricing
 from operational_api.commerce.billing.service.coupons import Worth
 from operational_api.commerce.models import LedgerLine
-from operational_api.commerce.service import subscriptions
-from tests.operational_api.commerce.billing.conftest import NOON, Studio
+from operational_api.commerce.providers.port import PaymentProvider
+from operational_api.commerce.service import catalogue, refunds, subscriptions
+from tests.operational_api.commerce.billing.conftest import NOON, Desk, Studio
 
 
 @pytest.fixture
@@ -50,6 +52,36 @@ def on(studio: Studio) -> tuple[str, int, str]:
 def waiting(studio: Studio) -> int:
     query = select(func.coalesce(func.sum(BillingItem.amount_minor), 0)).where(BillingItem.invoice_id.is_(None))
     return int(studio.session.scalar(query) or 0)
+
+
+class TestTakenBack:
+    @pytest.mark.parametrize(("reaches", "later"), [(True, 6000), (False, 5000)])
+    def test_a_plan_that_was_to_follow_leaves_the_own_one_at_its_price(
+        self, member: Studio, reaches: bool, later: int
+    ) -> None:
+        """Small costs more since, for who buys it now; members pay that from their next period, or never."""
+        member.plan("Tiny", 2000)
+        change(member, "Tiny")
+        pricing.set_price(
+            member.session, plan_code=member.plans["Small"].code, currency="EUR", amount_minor=6000, tax_rate_bp=1900,
+            valid_from=member.now, for_members=reaches, actor_id=None, now=member.now,
+        )  # fmt: skip
+        member.wait(days=1)
+        told = plan_changes.preview(
+            member.session, customer_id=member.customer_id, plan_code=member.plans["Small"].code, now=member.now
+        )
+        assert (told.invoice, told.price.amount_minor) == (None, 5000)
+        assert change(member, "Small").waits_for is None
+        member.wait(days=40)
+        assert [one.total_minor for one in member.invoices] == [5000, later]
+
+    def test_a_plan_that_was_to_follow_leaves_the_own_one_also_where_it_is_sold_no_more(self, member: Studio) -> None:
+        member.plan("Tiny", 2000)
+        change(member, "Tiny")
+        catalogue.set_sold(
+            member.session, code=member.plans["Small"].code, is_sold=False, actor_id=None, now=member.now
+        )
+        assert change(member, "Small").subscription.next_price_id is None
 
 
 class TestPaid:
@@ -99,6 +131,20 @@ class TestNotPaid:
         member.wait(days=25)
         assert member.lines(member.invoices[-1]) == [("membership", 5000, 798)]
         assert len(member.bank.charged) == 2
+
+    def test_a_credit_that_it_had_used_is_worth_no_more_than_what_is_left_of_its_payment(self, member: Studio) -> None:
+        """What had paid for those days was given back while nobody knew."""
+        member.plan("Tiny", 2000)
+        change(member, "Tiny", Mode.PRORATE)
+        change(member, "Large", Mode.RESET)
+        refunds.refund_payment(
+            member.session, cast("PaymentProvider", Desk()), payment_id=member.payments[0].id, amount_minor=None,
+            reason="We were closed", now=member.now,
+        )  # fmt: skip
+        member.collect("card_declined")
+        query = select(BillingItem.amount_minor).where(*invoicing.WAITS)
+        assert list(member.session.scalars(query)) == [1333], "of Tiny's days"
+        assert sum(member.balances().values()) == 0
 
     def test_what_waited_for_an_invoice_waits_again(self, member: Studio) -> None:
         memberships.pause(member.session, customer_id=member.customer_id, resumes_on=date(2026, 4, 20), now=member.now)

@@ -180,6 +180,29 @@ def test_of_two_refunds_that_together_are_too_much_one_is_given(members: Members
     assert given in done
 
 
+def test_of_small_refunds_at_once_one_person_gives_as_much_as_one_may_alone(members: Members) -> None:
+    members.card(members.payers[0], "pm_card_visa")
+    provider = adapter(members.stripe)
+    with Session(members.engine) as session, session.begin():
+        collection.collect_due(session, members.collector, NOON)
+        payment_id = session.scalars(select(Payment.id).where(Payment.status == "captured")).one()
+
+    def give(amount: int) -> Callable[[Session], Any]:
+        def alone(session: Session) -> int:
+            approvals.require_small(session, payment_id=payment_id, amount_minor=amount, limits={"EUR": 1000})
+            return refunds.refund_payment(
+                session, provider, payment_id=payment_id, amount_minor=amount, reason="Ill", now=NOON
+            ).amount_minor
+
+        return alone
+
+    done = at_once(members.engine, give(600), give(601), give(602))
+    assert done.count("commerce.refund_needs_approval") == 2
+    with Session(members.engine) as session:
+        [given] = session.scalars(select(Refund.amount_minor))
+    assert given in done
+
+
 def test_the_last_redemption_of_a_coupon_is_one_customers(members: Members) -> None:
     with Session(members.engine) as session, session.begin():
         coupons.create(

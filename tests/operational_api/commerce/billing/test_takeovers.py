@@ -20,10 +20,11 @@ from operational_api.commerce.billing.service import (
 from operational_api.commerce.billing.service.coupons import Worth
 from operational_api.commerce.errors import ProviderUnavailable
 from operational_api.commerce.models import Invoice, Payment, Subscription
-from operational_api.commerce.service import refunds
+from operational_api.commerce.service import disputes, refunds
 from operational_api.commerce.settings import StripeSettings
 from operational_api.identity.models import Account
 from tests.factories import make_account
+from tests.fakes.stripe import refunds as stripe_disputes
 from tests.operational_api.commerce.conftest import Shop
 from tests.operational_api.conftest import ISSUER, SignIn
 
@@ -112,6 +113,22 @@ class TestTakenOver:
             takeovers.take_over(member.session, customer_id=member.customer_id, now=now)
         member.provider.refund(payment.provider_payment_id, amount_minor=1200, reason="Ill", key="r-1")
         refunds.sync_refunds(member.session, member.provider, payment=payment, invoice=member.one(Invoice))
+        if is_before:
+            takeovers.take_over(member.session, customer_id=member.customer_id, now=now)
+        assert member.one(Subscription).covered_minor == 1800
+
+    @pytest.mark.parametrize("is_before", [True, False])
+    def test_what_a_bank_kept_of_its_payment_is_not_worth_anything(self, member: Shop, is_before: bool) -> None:
+        """Of 30.00 that were contested 18.00 came back."""
+        now, store = datetime.now(UTC), member.stripe.store
+        [charge] = store.all("charge")
+        id_ = str(member.stripe.dispute(charge["id"])["id"])
+        if not is_before:
+            takeovers.take_over(member.session, customer_id=member.customer_id, now=now)
+        disputes.sync_dispute(member.session, member.provider, provider_id=id_, now=now)
+        with store.transaction():
+            stripe_disputes.reinstate(store, store.find("dispute", id_), 0, 1800)
+        disputes.sync_dispute(member.session, member.provider, provider_id=id_, now=now)
         if is_before:
             takeovers.take_over(member.session, customer_id=member.customer_id, now=now)
         assert member.one(Subscription).covered_minor == 1800

@@ -12,16 +12,19 @@ from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
 from operational_api.commerce import ledger, retelling
-from operational_api.commerce.billing.models import CreditNote
+from operational_api.commerce.billing.models import BillingItem, CreditNote
+from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.billing.service import (
     collection,
     crediting,
     emptying,
+    fees,
     giving_back,
     invoicing,
     memberships,
     parking,
     plan_changes,
+    sales,
     stuck_top_ups,
     waiting,
 )
@@ -91,10 +94,10 @@ class Purse:
             wallets.top_up(self.session, customer_id=invoice.customer_id, invoice=invoice, now=self.studio.now)
         return payment
 
-    def refund(self, payment: Payment, amount: int | None = None) -> Refund:
+    def refund(self, payment: Payment, amount: int | None = None, asked_as: str | None = None) -> Refund:
         return refunds.refund_payment(
             self.session, KEPT_MONEY.get(payment.provider, self.desk), payment_id=payment.id, amount_minor=amount,
-            reason="Moved away", now=self.studio.now,
+            reason="Moved away", asked_as=asked_as, now=self.studio.now,
         )  # fmt: skip
 
     def is_refused(self, amount: int) -> UUID:
@@ -152,6 +155,14 @@ class Purse:
         assert retelling.retell(self.session).differences == []
         customers = list(self.session.scalars(select(Customer.id)))
         assert set(parking.off_minor(self.session, customers).values()) <= {0}
+
+
+def late(studio: Studio, booking_id: UUID) -> None:
+    """A late cancellation, which costs 15.00."""
+    fees.charge(
+        studio.session, booking_id=booking_id, customer_id=studio.customer_id, amount_minor=1500, currency="EUR",
+        starts_at=studio.now, now=studio.now,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -282,6 +293,40 @@ class TestGoingBack:
         assert (balances.get("receivable", 0), balances["bad_debt"], balances["tax_payable"]) == (0, 14_296, -479)
         purse.check()
 
+    def test_what_is_given_back_after_the_rest_was_given_up_takes_its_tax_and_its_sessions(self, purse: Purse) -> None:
+        """Of ten sessions three are paid for; the wallet's part then goes back into it."""
+        studio = purse.studio
+        code = studio.plan("Ten", 10_002, kind="pack", sessions_included=10, validity_days=90, interval_months=None)
+        purse.give(3001)
+        pack = sales.sell_pack(
+            studio.session, customer_id=studio.customer_id, plan_code=code, currency="EUR", now=studio.now
+        )
+        studio.collect("stolen_card")
+        studio.wait(days=40)
+        studio.collect()
+        studio.session.refresh(pack)
+        assert (studio.invoices[0].status, pack.sessions_left) == ("uncollectible", 4)
+        [gift] = [one for one in studio.payments if one.provider == "gift"]
+        purse.refund(gift)
+        studio.session.refresh(pack)
+        assert (pack.sessions_left, purse.has()) == (0, (3001, 3001, 0))
+        assert "tax_payable" not in studio.balances()
+        purse.check()
+
+    @pytest.mark.parametrize("gift_minor", range(4995, 5003))
+    def test_what_is_given_up_and_given_back_is_the_tax_to_the_cent(self, purse: Purse, gift_minor: int) -> None:
+        studio = purse.studio
+        purse.give(gift_minor)
+        studio.start(studio.plan("Gold", 10_002))
+        studio.collect("stolen_card")
+        studio.wait(days=40)
+        studio.collect()
+        [gift] = [one for one in studio.payments if one.provider == "gift"]
+        purse.refund(gift, 1001)
+        purse.refund(gift)
+        assert "tax_payable" not in studio.balances()
+        purse.check()
+
     def test_a_change_of_plan_that_is_not_paid_gives_all_back(self, purse: Purse) -> None:
         studio = purse.studio
         bronze, gold = studio.plan("Bronze", 5000), studio.plan("Gold", 50_000)
@@ -359,18 +404,58 @@ class TestPaidMoney:
         purse.check()
 
     def test_days_that_are_given_back_are_not_taken_out_of_a_top_up(self, purse: Purse) -> None:
-        """The card that paid them has given all back: a credit waits, whatever else was paid."""
+        """The card that paid them has given all back, for something else: a credit waits, whatever else was paid."""
         studio = purse.studio
         studio.start(studio.plan("Bronze", 5000))
         studio.collect()
-        purse.refund(studio.payments[0])
+        purse.refund(studio.payments[0], asked_as=f"{refunds.OF_NO_DAYS}a fee")
         purse.top_up(90_000)
         memberships.cancel(
             studio.session, cast("Billing", studio.bank), customer_id=studio.customer_id, reason="moving",
             at_once=True, now=studio.now,
         )  # fmt: skip
         assert giving_back.give_back_due(studio.session, {"stripe": purse.desk, **KEPT_MONEY}, studio.now) == 0
-        assert [one.reason for one in waiting.items(studio.session, studio.now)] == ["used_up"]
+        assert [wait[1:3] for wait in purse.waits] == [(-5000, "used_up")]
+
+    def test_a_charge_that_is_let_go_leaves_the_others_paid(self, purse: Purse) -> None:
+        """Of days and a fee the wallet paid all but 5.00: without the fee that is 10.00 too much, which is in it again,
+        and once; the days stay paid."""
+        studio, booking_id = purse.studio, new_id()
+        code = studio.plan("Bronze", 5000)
+        purse.give(6000)
+        late(studio, booking_id)
+        studio.start(code)
+        studio.collect("insufficient_funds")
+        fees.let_go(studio.session, booking_id=booking_id, reason="Ill", actor_id=new_id(), now=studio.now)
+        assert (purse.has(), purse.waits) == ((1000, 1000, 0), [])
+        assert (studio.invoices[0].status, studio.collections[0].status, studio.member.status) == (
+            "paid", "paid", "active",
+        )  # fmt: skip
+        assert (studio.member.covered_minor, studio.balances()["tax_payable"]) == (5000, -798)
+        purse.check()
+
+    @pytest.mark.parametrize(("credit", "waits"), [(0, []), (200, [-200])])
+    def test_a_charge_that_is_let_go_and_was_all_of_its_invoice_is_owed_by_nobody(
+        self, purse: Purse, credit: int, waits: list[int]
+    ) -> None:
+        """What the wallet had paid of it is in it again, once; what a credit had waits for the next invoice."""
+        studio, booking_id = purse.studio, new_id()
+        studio.plan("Bronze", 5000)
+        purse.give(1000)
+        if credit:
+            back = Item("unused", "Bronze", -credit, 0, 0)
+            invoicing.add_items(
+                studio.session, [back], customer_id=studio.customer_id, payer_id=None, currency="EUR", now=studio.now
+            )
+        late(studio, booking_id)
+        studio.wait(days=1)
+        fees.invoice_due(studio.session, studio.now)
+        studio.collect("insufficient_funds")
+        fees.let_go(studio.session, booking_id=booking_id, reason="Ill", actor_id=new_id(), now=studio.now)
+        assert (studio.invoices[0].status, purse.has()) == ("void", (1000, 1000, 0))
+        query = select(BillingItem.amount_minor).where(*invoicing.WAITS)
+        assert list(studio.session.scalars(query)) == waits
+        purse.check()
 
 
 class TestGifts:

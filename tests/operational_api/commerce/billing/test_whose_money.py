@@ -12,9 +12,13 @@ from operational_api.commerce.billing.models import Collection
 from operational_api.commerce.billing.proration import Mode
 from operational_api.commerce.billing.service import (
     collection,
+    coupons,
     fees,
+    memberships,
     plan_changes,
+    waiting,
 )
+from operational_api.commerce.billing.service.coupons import Worth
 from operational_api.commerce.models import Customer, Plan
 from operational_api.core.models import OutboxEvent
 from operational_api.engagement import handlers
@@ -84,6 +88,30 @@ class TestCredit:
         family.change("Large", Mode.INVOICE)
         family.worker("stolen_card")
         assert (family.back, family.waiting) == ([], [])
+
+    def test_after_a_change_that_was_not_paid_is_of_who_had_paid(self, family: Family) -> None:
+        family.pays(family.aunt)
+        family.studio.wait(days=15)
+        family.change("Large", Mode.INVOICE)
+        family.worker("stolen_card")
+        family.pause()
+        assert family.waiting == [(family.parent.id, -2500)]
+
+    def test_of_days_that_cost_nothing_is_asked_of_no_bank(self, family: Family) -> None:
+        """They had the month for nothing, and paid a fee by card."""
+        studio = family.studio
+        coupons.create(
+            family.session, code="FREE", worth=Worth(percent_bp=10_000), duration="once", actor_id=None, now=studio.now
+        )
+        memberships.use_coupon(family.session, customer_id=family.member.id, code="free", now=studio.now)
+        family.late()
+        studio.wait(days=31)
+        family.worker()
+        assert family.paid == {family.parent.id: [5000, 1500]}
+        family.end()
+        family.worker()
+        assert (family.desk.refunds, family.waiting) == ({}, [(family.parent.id, 0)])
+        assert waiting.items(family.session, studio.now) == []
 
     def test_comes_off_the_next_invoice_where_the_payer_is_the_same_again(self, family: Family) -> None:
         family.change("Tiny", Mode.PRORATE)
