@@ -108,6 +108,36 @@ RECOVERED, LOST = (f"'00000000-0000-7000-8000-00000000000{n}'::uuid" for n in (1
 """Invoices: one is paid two days after it could not be collected, one never."""
 
 
+def _client(nth: int) -> str:
+    return f"(select distinct id from raw.training__clients where _op <> 't' order by id limit 1 offset {nth})"
+
+
+def _coached_by_one(lake: duckdb.DuckDBPyConnection, *, lsn: int) -> int:
+    """Five clients come to the coach of most of them; returns the last place in the log."""
+    known = """from raw.training__coach_assignments where _op <> 't'
+        qualify row_number() over (partition by id order by _lsn desc, _seq desc) = 1"""
+    (coach,) = lake.execute(
+        f"select coach_id from ({known}) where ended_at is null group by all order by count(*) desc, coach_id"
+    ).fetchall()[0]
+    moment = "timestamptz '2026-10-19 09:00:00+00'"
+    for nth in range(5):
+        (client,) = lake.execute(f"select {_client(nth)}").fetchall()[0]
+        current = f"from ({known}) where customer_id = '{client}' and ended_at is null"
+        if lake.execute(f"{current} and coach_id = '{coach}'").fetchall():
+            continue
+        lakes.change(
+            lake, "training__coach_assignments", "u", lsn=lsn + 1, ended_at=moment,
+            where=f"(id, _lsn, _seq) in (select (id, _lsn, _seq) {current})",
+        )  # fmt: skip
+        lakes.change(
+            lake, "training__coach_assignments", "i", lsn=lsn + 2, id="uuid()", customer_id=f"'{client}'",
+            coach_id=f"'{coach}'", assigned_at=moment, ended_at="null",
+            where="rowid = (select min(rowid) from raw.training__coach_assignments where _op <> 't')",
+        )  # fmt: skip
+        lsn += 2
+    return lsn
+
+
 def complete(lake: duckdb.DuckDBPyConnection, *, lsn: int) -> int:
     """Land what a few hundred random changes seldom come to, so that every metric has something to tell of by October
     2026; returns the last place in the log.
@@ -123,18 +153,19 @@ def complete(lake: duckdb.DuckDBPyConnection, *, lsn: int) -> int:
             completed_at=f"timestamptz '2026-{day} 10:00:00+00'", scheduled_on=f"date '2026-{day}'",
             session_rpe=str(3 + nth % 5), duration_minutes="45",
         )  # fmt: skip
-    coached = "(select customer_id from raw.training__coach_assignments where ended_at is null order by rowid limit 1)"
+    lsn = _coached_by_one(lake, lsn=lsn)
     screening = one.format(table="training__screenings", which="_op <> 't'")
     for nth in range(6):
         lsn += 1
         lakes.change(
-            lake, "training__screenings", "i", lsn=lsn, where=screening, id="uuid()", customer_id=coached,
+            lake, "training__screenings", "i", lsn=lsn, where=screening, id="uuid()",
+            customer_id=_client(nth % 5),
             answered_at=f"timestamptz '2026-10-20 1{nth}:00:00+00'", is_red=str(nth % 3 == 0).lower(),
         )  # fmt: skip
     worn = one.format(table="training__wearable_days", which="_op <> 't'")
     consent = one.format(table="compliance__consents", which="_op <> 't'")
     for nth in range(5):
-        who = f"(select distinct id from raw.training__clients where _op <> 't' order by id limit 1 offset {nth})"
+        who = _client(nth)
         for kind in ("daily", "sleep"):
             lsn += 1
             lakes.change(
