@@ -289,7 +289,7 @@ def _refunded(
         amount, tax, sum(one.left_minor for one in payments) - amount,
         wallet_minor=amount if payment.provider in ledger.KEPT else 0,
         sessions=packs.sessions_lost(
-            session, invoice, back_minor=before + amount + refunds.lost_minor(session, invoice)
+            session, invoice, back_minor=before + amount + credit_notes.lost_minor(session, invoice)
         ),
         is_void=False, payment=payment,
     )  # fmt: skip

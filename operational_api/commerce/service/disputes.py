@@ -9,7 +9,14 @@ from sqlalchemy.orm import Session
 from contracts.events.commerce import DisputeClosed, DisputeOpened
 from contracts.telemetry import get_logger
 from operational_api.commerce import ledger
-from operational_api.commerce.billing.service import agreements, corrections, ended_items, memberships, plan_changes
+from operational_api.commerce.billing.service import (
+    agreements,
+    corrections,
+    credit_notes,
+    ended_items,
+    memberships,
+    plan_changes,
+)
 from operational_api.commerce.models import Dispute, Invoice, LedgerJournal, LedgerLine, Payment
 from operational_api.commerce.providers.port import BillingProvider, ProviderDispute
 from operational_api.commerce.service import journals, packs, refunds, wallets
@@ -111,7 +118,7 @@ def _close(
     row.status, row.closed_at = seen.status, at
     row.returned_minor = seen.returned_minor if is_won else None
     lost_minor = row.amount_minor - (row.returned_minor or 0)
-    gone_minor = refunds.lost_minor(session, invoice) + refunds.gone_minor(session, invoice)
+    gone_minor = credit_notes.lost_minor(session, invoice) + refunds.gone_minor(session, invoice)
     if was_lost:
         _bring_back(session, row, invoice, before_minor=row.amount_minor, at=at)
     elif lost_minor > 0:

@@ -270,12 +270,6 @@ def refunded_minor(session: Session, payment_id: UUID) -> int:
     return int(total or 0)
 
 
-def lost_minor(session: Session, invoice: Invoice) -> int:
-    """How much of what was paid of an invoice banks took back for good."""
-    query = select(func.coalesce(func.sum(LOST_MINOR), 0)).join(Payment, Payment.id == Dispute.payment_id)
-    return int(session.scalar(query.where(Payment.invoice_id == invoice.id)) or 0)
-
-
 def gone_minor(session: Session, invoice: Invoice) -> int:
     """How much of an invoice is not asked for any more, was given back or is on its way; not what banks took."""
     asked = (
@@ -342,7 +336,7 @@ def _succeed(session: Session, row: Refund, payment: Payment, invoice: Invoice) 
         posted_at=posted_at,
     )
     credit_notes.document_refund(session, refund=row, invoice=invoice, tax_minor=tax, of=_of(row))
-    back = not_asked_for + int(before or 0) + row.amount_minor + lost_minor(session, invoice)
+    back = not_asked_for + int(before or 0) + row.amount_minor + credit_notes.lost_minor(session, invoice)
     packs.reduce(session, invoice, back_minor=back, source=row.id, at=posted_at)
     corrections.correct(session, invoice, source=("refund", row.id), at=posted_at)
     publish(

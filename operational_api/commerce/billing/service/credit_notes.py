@@ -14,7 +14,7 @@ from contracts.events.billing import CreditNoteIssued
 from operational_api.commerce import ledger, prices
 from operational_api.commerce.billing.models import CreditNote
 from operational_api.commerce.billing.service import agreements, ended_items, numbers
-from operational_api.commerce.models import Invoice, Payment, Refund
+from operational_api.commerce.models import LOST_MINOR, Dispute, Invoice, Payment, Refund
 from operational_api.commerce.service import journals, packs
 from operational_api.core.outbox import publish
 
@@ -32,6 +32,12 @@ def credited(session: Session, invoice_id: UUID, settlement: str | None = None) 
         query = query.where(CreditNote.settlement == settlement)
     amount, tax = session.execute(query).one()
     return int(amount), int(tax)
+
+
+def lost_minor(session: Session, invoice: Invoice) -> int:
+    """How much of what was paid of an invoice banks took back for good."""
+    query = select(func.coalesce(func.sum(LOST_MINOR), 0)).join(Payment, Payment.id == Dispute.payment_id)
+    return int(session.scalar(query.where(Payment.invoice_id == invoice.id)) or 0)
 
 
 def left_of(session: Session, invoice: Invoice) -> tuple[int, int]:
@@ -77,7 +83,8 @@ def document_refund(session: Session, *, refund: Refund, invoice: Invoice, tax_m
         session, invoice, refund.amount_minor, before, settlement="refund", reason=refund.reason,
         now=refund.refunded_at, refund_id=refund.id, tax_minor=tax_minor,
     )  # fmt: skip
-    _forgive(session, invoice, refund.amount_minor, before + refund.amount_minor, of, refund.refunded_at)
+    gone = before + refund.amount_minor + lost_minor(session, invoice)
+    _forgive(session, invoice, refund.amount_minor, gone, of, refund.refunded_at)
     return row
 
 
@@ -92,7 +99,7 @@ def _forgive(session: Session, invoice: Invoice, amount_minor: int, so_far_minor
 def cap(session: Session, invoice: Invoice, *, now: datetime) -> None:
     """What was given back of an invoice's days, and nobody has used yet, is worth no more than what is left of it. The
     customer's row is locked."""
-    so_far, _ = credited(session, invoice.id)
+    so_far = credited(session, invoice.id)[0] + lost_minor(session, invoice)
     ended_items.lose(session, invoice, 0, so_far_minor=so_far, now=now, reason=ended_items.NOT_OWED)
 
 

@@ -3,6 +3,7 @@
 Who decides it is `waiting` and `decisions`, a bank (`commerce.service.disputes`) or a credit note (`credit_notes`).
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -14,8 +15,9 @@ from contracts.events.billing import BillingItemSettled
 from operational_api.commerce import prices
 from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.models import BillingItem
+from operational_api.commerce.billing.periods import day_of
 from operational_api.commerce.billing.service import invoicing
-from operational_api.commerce.models import Invoice
+from operational_api.commerce.models import Invoice, Subscription
 from operational_api.core.outbox import publish
 
 TAKEN_BACK = "The bank took its payment back"
@@ -49,21 +51,18 @@ def lose(
         lost_minor: 0 where they are only not to be worth more than what is left of it.
         so_far_minor: What of the invoice is not paid for by now, this included.
     """
-    charges = invoicing.charges_of(session, invoice)
-    charged_minor = sum(item.amount_minor for item in charges)
-    for charge in charges:
-        if charge.kind != "membership":
-            continue
-        of_it = select(BillingItem).where(
-            BillingItem.kind == "unused", BillingItem.subscription_id == charge.subscription_id, *invoicing.WAITS,
-            BillingItem.starts_on >= charge.starts_on, BillingItem.ends_on <= charge.ends_on,
-        )  # fmt: skip
-        for credit in session.scalars(of_it).all():
+    for charged_minor, given in _credits_of(session, invoice, settled=None):
+        waiting = [credit for credit in given if credit.invoice_id is None]
+        used_minor = -sum(credit.amount_minor for credit in given if credit.invoice_id is not None)
+        room_minor = max(charged_minor - so_far_minor - used_minor, 0)
+        for credit in waiting:
             worth = -credit.amount_minor
             keeps = proration.forgiven(
                 worth, days_minor=min(worth, charged_minor), charged_minor=charged_minor, amount_minor=lost_minor,
                 so_far_minor=so_far_minor,
             )  # fmt: skip
+            keeps = min(keeps, room_minor)
+            room_minor -= keeps
             if keeps < worth:
                 gone = split_off(session, credit, keeps - worth)
                 record(session, gone, "voided", reason=reason, actor_id=None, now=now)
@@ -77,19 +76,7 @@ def bring_back(session: Session, invoice: Invoice, *, before_minor: int, lost_mi
         before_minor: What was lost until now.
         lost_minor: What still is.
     """
-    for charge in invoicing.charges_of(session, invoice):
-        if charge.kind != "membership":
-            continue
-        voided = session.scalars(
-            select(BillingItem)
-            .where(
-                BillingItem.kind == "unused", BillingItem.subscription_id == charge.subscription_id,
-                BillingItem.settled_as == "voided", BillingItem.settled_reason == TAKEN_BACK,
-                BillingItem.settled_by.is_(None), BillingItem.starts_on >= charge.starts_on,
-                BillingItem.ends_on <= charge.ends_on,
-            )
-            .order_by(BillingItem.made_at, BillingItem.id)
-        ).all()  # fmt: skip
+    for _, voided in _credits_of(session, invoice, settled=TAKEN_BACK):
         void = -sum(row.amount_minor for row in voided)
         back = void - void * lost_minor // before_minor
         for row in voided:
@@ -100,6 +87,56 @@ def bring_back(session: Session, invoice: Invoice, *, before_minor: int, lost_mi
                 again.settled_as = again.settled_at = again.settled_reason = None
                 session.flush()
                 tell(session, again, now)
+
+
+def _credits_of(
+    session: Session, invoice: Invoice, *, settled: str | None
+) -> Iterator[tuple[int, list[BillingItem]]]:  # fmt: skip
+    """Of each charge of days of an invoice: all that the invoice charges, and the credits of days that this charge paid
+    for, the oldest first. Days may have been charged again since: then they are the later charge's.
+
+    Args:
+        settled: Those that are void for this reason; None: those that wait for an invoice or are on one.
+    """
+    charges = invoicing.charges_of(session, invoice)
+    charged_minor = sum(item.amount_minor for item in charges)
+    spans = [
+        (charge.subscription_id, charge.id, charge.starts_on, charge.ends_on)
+        for charge in charges if charge.kind == "membership"
+    ]  # fmt: skip
+    if not charges and invoice.subscription_id and invoice.period_start and invoice.period_end:
+        # Days that a provider charged, of a membership that was taken over.
+        zone = session.get_one(Subscription, invoice.subscription_id).time_zone
+        charged_minor = invoice.total_minor
+        spans = [(invoice.subscription_id, None, day_of(invoice.period_start, zone), day_of(invoice.period_end, zone))]
+    wanted = (
+        [BillingItem.refund_id.is_(None), BillingItem.parked_id.is_(None), BillingItem.settled_as.is_(None)]
+        if settled is None
+        else [
+            BillingItem.settled_as == "voided", BillingItem.settled_reason == settled, BillingItem.settled_by.is_(None)
+        ]
+    )  # fmt: skip
+    for subscription_id, charge_id, starts_on, ends_on in spans:
+        found = session.scalars(
+            select(BillingItem)
+            .where(
+                BillingItem.kind == "unused", BillingItem.subscription_id == subscription_id,
+                BillingItem.starts_on >= starts_on, BillingItem.ends_on <= ends_on, *wanted,
+            )
+            .order_by(BillingItem.made_at, BillingItem.id)
+        ).all()  # fmt: skip
+        yield charged_minor, [credit for credit in found if _charge_of(session, credit) == charge_id]
+
+
+def _charge_of(session: Session, credit: BillingItem) -> UUID | None:
+    """The charge that paid for the days of a credit: the newest of them before the credit was made. None where a
+    provider charged them."""
+    charges = select(BillingItem.id).where(
+        BillingItem.subscription_id == credit.subscription_id, invoicing.IS_CHARGE_OF_DAYS,
+        BillingItem.starts_on <= credit.starts_on, BillingItem.ends_on > credit.starts_on,
+        BillingItem.made_at < credit.made_at,
+    )  # fmt: skip
+    return session.scalar(charges.order_by(BillingItem.made_at.desc(), BillingItem.id.desc()).limit(1))
 
 
 def split_off(session: Session, row: BillingItem, amount_minor: int) -> BillingItem:

@@ -211,6 +211,19 @@ class TestDaysGivenBack:
         assert [one.amount_minor for one in desk.refunds.values()] == [2000, 2000, 1000]
         assert studio.session.scalars(select(BillingItem.amount_minor).where(*invoicing.WAITS)).all() == [-1000]
 
+    def test_are_not_given_back_again_with_what_a_bank_left(self, studio: Studio) -> None:
+        """Half of 40.00 waits; the bank kept 24.00, and the other 16.00 are given back."""
+        studio.start(studio.plan("Small", 4000))
+        studio.collect()
+        studio.wait(days=15)
+        memberships.pause(studio.session, customer_id=studio.customer_id, resumes_on=date(2026, 6, 1), now=studio.now)
+        contested(studio).tell(studio, status="won", returned_minor=1600, returned_at=studio.now)
+        refunds.refund_payment(
+            studio.session, cast("PaymentProvider", Desk()), payment_id=studio.payments[0].id, amount_minor=1600,
+            reason="A course", now=studio.now,
+        )  # fmt: skip
+        assert studio.session.scalars(select(BillingItem.amount_minor).where(*invoicing.WAITS)).all() == []
+
     def test_are_worth_as_much_after_a_part_was_lost(self, studio: Studio) -> None:
         studio.start(studio.plan("Small", 4000))
         studio.collect()

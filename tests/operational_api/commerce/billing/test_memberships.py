@@ -431,6 +431,30 @@ class TestPause:
         assert sum(family.studio.balances().values()) == 0
         assert retelling.retell(family.session).differences == []
 
+    def test_is_worth_no_less_for_what_is_given_back_of_an_earlier_charge(self, family: Family) -> None:
+        """Large since the 16th, for 25.00 more; paused on the 21st, ten of its days wait. 25.00 of the first charge,
+        for Small, are given back: the second paid for those days."""
+        studio = family.studio
+        studio.wait(days=15)
+        family.change("Large", Mode.INVOICE)
+        family.worker()
+        studio.wait(days=5)
+        family.pause()
+        refunded(studio, 2500, of=0)
+        assert [amount for _, amount, settled in family.waiting_all() if settled is None] == [-3333]
+
+    def test_gives_nothing_back_that_a_fee_has_used_already(self, family: Family) -> None:
+        """Of half of the parent's 50.00 a fee used 15.00; 40.00 are given back: more than is left."""
+        studio = family.studio
+        studio.wait(days=15)
+        family.pause(days=60)
+        family.late()
+        studio.wait(days=31)
+        family.worker()
+        assert [amount for _, amount, settled in family.waiting_all() if settled is None] == [-1000]
+        refunded(studio, 4000, of=0)
+        assert [amount for _, amount, settled in family.waiting_all() if settled is None] == []
+
     def test_gives_nothing_back_of_an_invoice_that_was_forgiven_after_a_change(self, family: Family) -> None:
         """May was charged, changed to a dearer plan on the next invoice, and forgiven before it was paid."""
         studio = family.studio
