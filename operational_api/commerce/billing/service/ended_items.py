@@ -5,10 +5,10 @@ Who decides it is `waiting` and `decisions`, a bank (`commerce.service.disputes`
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from contracts.events.billing import BillingItemSettled
@@ -100,7 +100,7 @@ def _credits_of(
     """
     charges = invoicing.charges_of(session, invoice)
     charged_minor = sum(item.amount_minor for item in charges)
-    spans = [
+    spans: list[tuple[UUID | None, UUID | None, date | None, date | None]] = [
         (charge.subscription_id, charge.id, charge.starts_on, charge.ends_on)
         for charge in charges if charge.kind == "membership"
     ]  # fmt: skip
@@ -109,7 +109,7 @@ def _credits_of(
         zone = session.get_one(Subscription, invoice.subscription_id).time_zone
         charged_minor = invoice.total_minor
         spans = [(invoice.subscription_id, None, day_of(invoice.period_start, zone), day_of(invoice.period_end, zone))]
-    wanted = (
+    wanted: list[ColumnElement[bool]] = (
         [BillingItem.refund_id.is_(None), BillingItem.parked_id.is_(None), BillingItem.settled_as.is_(None)]
         if settled is None
         else [
