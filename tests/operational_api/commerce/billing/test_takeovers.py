@@ -5,13 +5,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from operational_api.commerce.billing.collectors import StripeCollector
 from operational_api.commerce.billing.errors import NotChangeable, PauseTooLong, PaymentNotTold
+from operational_api.commerce.billing.models import BillingItem
 from operational_api.commerce.billing.service import (
     collection,
     coupons,
+    invoicing,
     leaving,
     memberships,
     plan_changes,
@@ -105,6 +108,15 @@ class TestTakenOver:
         assert (member.one(Subscription).status, taken(member)) == ("active", [3000])
         [_, second] = member.all(Invoice)
         assert (second.total_minor, second.status) == (0, "paid")
+
+    def test_days_that_wait_after_a_pause_are_not_given_back_with_their_payment_too(self, member: Shop) -> None:
+        pause(member, days=10)
+        waits = select(func.sum(BillingItem.amount_minor)).where(*invoicing.WAITS)
+        assert member.session.scalar(waits) == -3000
+        payment = member.one(Payment)
+        member.provider.refund(payment.provider_payment_id, amount_minor=1200, reason="Ill", key="r-1")
+        refunds.sync_refunds(member.session, member.provider, payment=payment, invoice=member.one(Invoice))
+        assert member.session.scalar(waits) == -1800
 
     @pytest.mark.parametrize("is_before", [True, False])
     def test_what_was_given_back_of_its_days_is_not_worth_anything(self, member: Shop, is_before: bool) -> None:
