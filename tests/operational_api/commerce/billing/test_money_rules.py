@@ -144,6 +144,32 @@ class TestCoupon:
         found = refund_lines.to_give_back(session, paid, position=position, seen_minor=7500)
         assert found.amount_minor == 7500
 
+    @pytest.mark.parametrize("is_fee", [False, True])
+    def test_the_line_of_days_that_was_credited_while_it_was_open_is_not_given_back_out_of_what_a_fee_paid(
+        self, studio: Studio, session: Session, is_fee: bool
+    ) -> None:
+        """A fee that was waived, and cost more than what is left of a line, is not in its way."""
+        days, fee, booking = (1000, 1500, new_id()) if is_fee else (5000, 1500, new_id())
+        fees.charge(
+            session, booking_id=booking, customer_id=studio.customer_id, amount_minor=fee, currency="EUR",
+            starts_at=NOON, now=NOON,
+        )  # fmt: skip
+        studio.start(studio.plan("Small", days))
+        finance = Principal("finance", "tests", new_id())
+        [invoice] = studio.invoices
+        line = invoice_desk.Asked(
+            position=1 + [kind for kind, _, _ in studio.lines(invoice)].index("membership"), amount_minor=days
+        )
+        if is_fee:
+            fees.let_go(session, booking_id=booking, reason="ill", actor_id=new_id(), now=studio.now)
+        else:
+            invoice_desk.credit_invoice(session, finance, invoice.id, asked=line, reason="ill", now=studio.now)
+        studio.collect()
+        seen = invoice_desk.invoice_seen(session, finance, invoice.id, asked=None, now=studio.now)
+        assert [(one.position == line.position, one.amount_minor) for one in seen.parts] == (
+            [(True, 1000)] if is_fee else [(False, 1500)]
+        )
+
     def test_an_amount_is_taken_off_days_as_off_a_whole_period(self, studio: Studio, session: Session) -> None:
         small, large = studio.plan("Small", 4000), studio.plan("Large", 7000)
         off = code(session, Worth(amount_minor=1000, currency="EUR"), duration="forever")
