@@ -81,7 +81,8 @@ class PlanChangeRequested(Event):
 
 
 class PlanChangeDecided(Event):
-    """`outcome` is held (it was paid) or failed (the plan stays what it was, and nothing is owed)."""
+    """`outcome` is held (it was paid) or failed (the plan stays what it was, and nothing is owed): not paid, or
+    paid once its membership had ended, and then given back (`failure_code` is membership_ended)."""
 
     type: ClassVar[str] = "commerce.plan_change_decided"
     aggregate: ClassVar[str] = "subscription_id"

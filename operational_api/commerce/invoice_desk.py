@@ -131,7 +131,7 @@ def invoice_seen(
     payments = _payments(session, Payment.invoice_id == row.id) if row.status == "paid" else []
     left = credit_notes.left_to_pay(session, row) if row.status == "open" else sum(one.left_minor for one in payments)
     bookings = refund_lines.bookings_of(session, row.id, paper.lines)
-    gone = refund_lines.not_owed(session, row.id, bookings) if row.status == "paid" else set()
+    gone = refund_lines.not_owed(session, row.id, paper.lines, bookings) if row.status == "paid" else set()
     credit, refusal = None, _why_not(row, left)
     if refusal is None and asked is not None:
         try:

@@ -264,7 +264,8 @@ class Coupon(Base):
 
 class CouponRedemption(Base):
     """A coupon used by a customer, once. `months_left` None: for ever; 0: used up, but for days that are charged anew
-    before `covers_until`, where the last period that it counted ends. `counted_months` is what that one took of it, and
+    before `covers_until`, where the last period that it counted ends; for ever and not counted yet, the day it was used
+    on, or null where a version noted it that took it off all days. `counted_months` is what that period took of it, and
     is given back where nothing of the period is used; null: noted by a version that did not say."""
 
     __tablename__ = "coupon_redemptions"

@@ -50,9 +50,13 @@ def period_at(anchor_on: date, interval_months: int, day: date) -> Period:
 
 def anchor_of(period: Period, interval_months: int) -> date:
     """From which day a period is counted that somebody else counted: its first, or its last where its first is the end
-    of a shorter month, as from 28 February to 31 March."""
-    from_end = period_at(period.ends_on, interval_months, period.starts_on)
-    return period.ends_on if from_end == period and period.ends_on.day > period.starts_on.day else period.starts_on
+    of a shorter month, as from 28 February to 31 March. By moments it may end a day later than by days, where it began
+    late on its first day and clocks were put forward since."""
+    for end in (period.ends_on, days_after(period.ends_on, -1)):
+        from_end = period_at(end, interval_months, period.starts_on)
+        if from_end == Period(period.starts_on, end) and end.day > period.starts_on.day:
+            return end
+    return period.starts_on
 
 
 def first_moment(day: date, zone: str) -> datetime:

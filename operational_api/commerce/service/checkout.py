@@ -90,8 +90,9 @@ def _refuse_second(session: Session, customer_id: UUID, kind: str) -> None:
 def close_pages(
     session: Session, providers: Mapping[str, PaymentProvider], *, customer_id: UUID, kind: str, now: datetime
 ) -> None:
-    """Close every page that is open for a kind of plan of which nobody has two, because it is bought another way; what
-    was paid on one is taken over. The customer's row is locked from then on.
+    """Close every page that is open for a kind of plan of which nobody has two, because it is bought another way. The
+    customer's row is locked from then on. What was paid on one is taken over with what the caller writes: where the
+    caller refuses because of it, by the provider's message.
 
     Raises:
         CheckoutUnknown: money of one may be on its way.

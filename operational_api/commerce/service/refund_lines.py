@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from operational_api.commerce.billing.models import BillingItem
 from operational_api.commerce.billing.proration import Item
-from operational_api.commerce.billing.service import invoicing
+from operational_api.commerce.billing.service import credit_notes, invoicing
 from operational_api.commerce.billing.service.credit_notes import Of
 from operational_api.commerce.errors import LineNotRefundable, RefundChanged
 from operational_api.commerce.models import Invoice, Payment, Refund, RefundRequest
@@ -54,8 +54,9 @@ def bookings_of(session: Session, invoice_id: UUID, lines: Sequence[Item]) -> di
     return found
 
 
-def not_owed(session: Session, invoice_id: UUID, bookings: dict[int, UUID]) -> set[int]:
-    """Lines that were given back, or will be once somebody agrees, and fees that were credited before it was paid."""
+def not_owed(session: Session, invoice_id: UUID, lines: Sequence[Item], bookings: dict[int, UUID]) -> set[int]:
+    """Lines that were given back, or will be once somebody agrees, and those that were credited before it was paid: a
+    fee that was let go, and days where what was credited of the rest is all that they cost."""
     asked = (
         select(RefundRequest.line_position)
         .join(Payment, Payment.id == RefundRequest.payment_id)
@@ -66,12 +67,17 @@ def not_owed(session: Session, invoice_id: UUID, bookings: dict[int, UUID]) -> s
         )
     )  # fmt: skip
     found = {position for position in session.scalars(asked) if position is not None}
+    let_go: dict[UUID, int] = {}
     if bookings:
-        credited = select(BillingItem.origin_id).where(
+        query = select(BillingItem.origin_id, BillingItem.amount_minor).where(
             BillingItem.invoice_id == invoice_id, BillingItem.let_go_at.is_not(None)
         )
-        gone = set(session.scalars(credited))
-        found |= {position for position, booking_id in bookings.items() if booking_id in gone}
+        let_go = dict(session.execute(query).tuples().all())
+        found |= {position for position, booking_id in bookings.items() if booking_id in let_go}
+    days = {position: cost(lines, line) for position, line in enumerate(lines, start=1) if line.kind == DAYS}
+    if days:
+        rest = credit_notes.credited(session, invoice_id, "open")[0] - sum(let_go.values())
+        found |= {position for position, minor in days.items() if minor <= rest}
     return found
 
 
@@ -92,7 +98,7 @@ def to_give_back(session: Session, payment: Payment, *, position: int, seen_mino
     bookings = bookings_of(session, invoice.id, lines)
     if not 1 <= position <= len(lines) or cost(lines, lines[position - 1]) <= 0:
         raise LineNotRefundable
-    if position in not_owed(session, invoice.id, bookings):
+    if position in not_owed(session, invoice.id, lines, bookings):
         raise LineNotRefundable
     paid = session.scalars(select(Payment).where(Payment.invoice_id == invoice.id, Payment.status == "captured")).all()
     amount = min(cost(lines, lines[position - 1]), sum(refunds.left_minor(session, one) for one in paid))

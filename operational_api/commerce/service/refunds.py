@@ -79,7 +79,7 @@ def refund_payment(
         raise PaymentNotRefundable("This payment is disputed: the bank decides who gets the money.")
     # Named by what we know before we ask: what a process had begun that died is found by its name.
     before = refunded_minor(session, payment.id)
-    key = asked_as or _key(session, payment.id, before, amount_minor or payment.amount_minor - before)
+    key = asked_as or _key(session, payment.id, before, amount_minor or left_minor(session, payment))
     sync_refunds(session, provider, payment=payment, invoice=invoice, now=now)
     row = _begun(session, provider, payment.id, key)
     if row is not None:

@@ -300,6 +300,25 @@ class TestDispute:
         shop.session.refresh(pack)
         assert (pack.sessions_left, shop.balances()["stripe_balance"]) == (0, 4801 - 1500 - 4900)
 
+    def test_of_what_a_bank_left_a_crash_after_the_provider_said_yes_costs_nothing(self, shop: Shop) -> None:
+        desk = Desk()
+
+        def give_back() -> Refund:
+            return refunds.refund_payment(
+                shop.session, cast("PaymentProvider", desk), payment_id=shop.one(Payment).id, amount_minor=None,
+                reason="Ill", now=NOON,
+            )  # fmt: skip
+
+        id_ = self.dispute(shop)
+        self.deliver(shop)
+        self.at_stripe(shop, id_, stripe_disputes.reinstate, 0, 1600, "won")
+        self.deliver(shop)
+        with shop.session.begin_nested() as crash:
+            give_back()
+            crash.rollback()
+        assert give_back().amount_minor == 1600
+        assert [one.amount_minor for one in desk.refunds.values()] == [1600]
+
     def test_a_banks_inquiry_moves_no_money_until_it_is_a_dispute(self, shop: Shop) -> None:
         id_ = self.dispute(shop, is_inquiry=True)
         self.deliver(shop)

@@ -13,7 +13,7 @@ from operational_api.commerce import prices
 from operational_api.commerce.billing import proration
 from operational_api.commerce.billing.errors import CouponExists, CouponNotForThis, CouponNotFound, CouponUsed
 from operational_api.commerce.billing.models import Coupon, CouponRedemption
-from operational_api.commerce.billing.periods import Period
+from operational_api.commerce.billing.periods import Period, day_of
 from operational_api.commerce.billing.proration import Item
 from operational_api.commerce.models import Subscription
 from operational_api.core import audit
@@ -120,7 +120,7 @@ def redeem(session: Session, *, code: str, subscription: Subscription, now: date
     months = {"once": 1, "months": coupon.duration_months, "forever": None}[coupon.duration]
     row = CouponRedemption(
         coupon_id=coupon.id, customer_id=subscription.customer_id, subscription_id=subscription.id, months_left=months,
-        redeemed_at=now,
+        covers_until=day_of(now, subscription.time_zone) if months is None else None, redeemed_at=now,
     )  # fmt: skip
     session.add(row)
     session.flush()
@@ -182,9 +182,10 @@ def discount_for(
         counts: Months of a whole period that it is for, which are then gone from the coupon; 0: none are.
         instead_of: The end of a period that it is charged instead of, for nothing of that was used.
     """
-    holds = CouponRedemption.months_left.is_(None) | (CouponRedemption.covers_until >= item.ends_on)
+    is_forever = CouponRedemption.months_left.is_(None)
+    holds = (CouponRedemption.covers_until >= item.ends_on) | (is_forever & CouponRedemption.covers_until.is_(None))
     if is_whole:
-        holds |= CouponRedemption.months_left > 0
+        holds |= is_forever | (CouponRedemption.months_left > 0)
     if instead_of is not None:
         holds |= CouponRedemption.covers_until == instead_of
     found = session.execute(
@@ -197,10 +198,11 @@ def discount_for(
     if found is None or item.amount_minor == 0:
         return None
     redemption, coupon = found
-    if counts and redemption.months_left is not None:
-        redemption.counted_months = min(redemption.months_left, counts)
-        redemption.months_left -= redemption.counted_months
+    if counts:
         redemption.covers_until = item.ends_on
+        if redemption.months_left is not None:
+            redemption.counted_months = min(redemption.months_left, counts)
+            redemption.months_left -= redemption.counted_months
     less = off(coupon, item.amount_minor)
     if coupon.amount_minor and of is not None and item.starts_on is not None:
         less = proration.split(less, of.used(item.starts_on))[1]

@@ -93,7 +93,7 @@ def due() -> Select[tuple[UUID]]:
         other.settled_as.is_(None),
     )  # fmt: skip
     of_change = exists().where(PlanChange.id == BillingItem.plan_change_id)
-    is_undecided, was_dropped = (of_change.where(PlanChange.status == one) for one in ("pending", "failed"))
+    is_undecided, did_not_hold = (of_change.where(PlanChange.status == one) for one in ("pending", "failed"))
     return (
         select(BillingItem.id)
         .join(Customer, Customer.id == BillingItem.customer_id)
@@ -101,7 +101,7 @@ def due() -> Select[tuple[UUID]]:
         .outerjoin(Plan, Plan.id == Subscription.plan_id)
         .where(
             _IS_CREDIT, BillingItem.parked_id.is_(None), Customer.parked_at.is_(None),
-            or_(BillingItem.payer_id.is_distinct_from(Customer.payer_id), is_ended, was_dropped), ~is_charged,
+            or_(BillingItem.payer_id.is_distinct_from(Customer.payer_id), is_ended, did_not_hold), ~is_charged,
             ~is_undecided,
         )
     )  # fmt: skip

@@ -2,7 +2,8 @@
 
 A change that costs something today is invoiced first and holds once that invoice is paid: until then, and while nobody
 knows, the plan is the old one and nothing else of the membership changes. A no of the bank ends it: the invoice is
-credited in full and the plan stays. One that is paid later, or costs nothing, holds at once.
+credited in full and the plan stays. One that is paid later, or costs nothing, holds at once. One that turns out to be
+paid once its membership has ended holds no more: it has failed too, and what it cost goes back.
 """
 
 from dataclasses import dataclass
@@ -186,6 +187,7 @@ def end_with(session: Session, subscription_id: UUID, *, now: datetime) -> None:
 def _give_back(session: Session, change: PlanChange, invoice: Invoice, now: datetime) -> None:
     """It was paid, and its membership has ended meanwhile: what it cost goes back (`giving_back`)."""
     change.status, change.failure_code = "failed", ENDED
+    _forget_waiting(session, change)
     items = session.scalars(
         select(BillingItem).where(BillingItem.invoice_id == invoice.id, BillingItem.plan_change_id == change.id)
     ).all()
@@ -219,12 +221,7 @@ def _drop(session: Session, change: PlanChange, invoice: Invoice, now: datetime)
         .values(invoice_id=None)
         .execution_options(synchronize_session=False)
     )
-    session.execute(
-        delete(BillingItem)
-        .where(BillingItem.plan_change_id == change.id, BillingItem.invoice_id.is_(None))
-        .execution_options(synchronize_session=False)
-    )
-    session.expire_all()
+    _forget_waiting(session, change)
     crediting.void(session, invoice, reason="The change of plan was not paid", now=now, of="others")
     paid_for_days = (  # what had been used is worth no more than what is left of these by now
         select(Invoice)
@@ -234,6 +231,17 @@ def _drop(session: Session, change: PlanChange, invoice: Invoice, now: datetime)
     )
     for one in session.scalars(paid_for_days).unique().all():
         credit_notes.cap(session, one, now=now)
+
+
+def _forget_waiting(session: Session, change: PlanChange) -> None:
+    """The plan stays: days that it would have given back, and its invoice did not use, are not given back."""
+    session.flush()
+    session.execute(
+        delete(BillingItem)
+        .where(BillingItem.plan_change_id == change.id, BillingItem.invoice_id.is_(None))
+        .execution_options(synchronize_session=False)
+    )
+    session.expire_all()
 
 
 def newest(session: Session, customer_id: UUID) -> tuple[PlanChange, Plan] | None:
@@ -250,7 +258,9 @@ def newest(session: Session, customer_id: UUID) -> tuple[PlanChange, Plan] | Non
 
 
 def failed_lately(session: Session, customer_id: UUID, *, now: datetime) -> tuple[PlanChange, Plan] | None:
-    """The newest change if it was not paid, for as long as its customer may wonder what became of it."""
+    """The newest change if it was not paid, for as long as its customer may wonder what became of it; not where it
+    ended with its membership."""
     found = newest(session, customer_id)
-    is_told = found is not None and found[0].status == "failed" and found[0].asked_at > now - TOLD_FOR
-    return found if is_told else None
+    if found is None or found[0].status != "failed" or found[0].failure_code == ENDED:
+        return None
+    return found if found[0].asked_at > now - TOLD_FOR else None

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from operational_api.commerce.billing.models import BillingItem
 from operational_api.identity.models import Account
 from tests.operational_api.commerce.billing.conftest import Studio
+from tests.operational_api.commerce.billing.test_disputes import contested
 from tests.operational_api.conftest import SignIn
 
 
@@ -25,6 +26,23 @@ def test_says_what_it_costs_and_when_it_holds(studio: Studio, session: Session, 
     studio.now = datetime.now(UTC)
     studio.collect("insufficient_funds")
     assert "Your change to Large was not paid (insufficient funds)" in client.get("/membership").text
+
+
+def test_says_nothing_of_one_that_ended_with_the_membership_before(
+    studio: Studio, session: Session, sign_in: SignIn
+) -> None:
+    """A bank took the payment back, and they subscribe again."""
+    small, large = studio.plan("Small", 5000), studio.plan("Large", 10_000)
+    studio.now = datetime.now(UTC)
+    studio.start(small)
+    studio.collect()
+    client = sign_in(session.get_one(Account, studio.customer_id))
+    assert client.post("/membership/plan", data={"plan_code": large, "mode": "invoice"}).status_code == 303
+    contested(studio).tell(studio, status="lost")
+    studio.start(small)
+    page = client.get("/membership").text
+    assert studio.plans["Small"].name in page
+    assert "was not paid" not in page
 
 
 def test_says_what_of_a_dearer_plan_comes_off_the_next_invoice(

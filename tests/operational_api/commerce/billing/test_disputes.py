@@ -9,12 +9,13 @@ from sqlalchemy import func, select
 
 from operational_api.commerce import retelling
 from operational_api.commerce.billing.models import BillingItem
+from operational_api.commerce.billing.proration import Mode
 from operational_api.commerce.billing.service import giving_back, invoicing, memberships, plan_changes
 from operational_api.commerce.models import Dispute
 from operational_api.commerce.providers.port import Billing, BillingProvider, PaymentProvider, ProviderDispute
 from operational_api.commerce.service import disputes, refunds
 from operational_api.core.models import OutboxEvent
-from tests.operational_api.commerce.billing.conftest import Desk, Studio
+from tests.operational_api.commerce.billing.conftest import Desk, Family, Studio
 
 
 @dataclass
@@ -128,6 +129,26 @@ class TestMembership:
         [told] = studio.told("commerce.plan_change_decided")
         assert (told["outcome"], told["failure_code"]) == ("failed", "membership_ended")
         assert (studio.balances().get("receivable", 0), sum(studio.balances().values())) == (0, 0)
+        assert retelling.retell(studio.session).differences == []
+
+    def test_that_ends_gives_back_a_change_that_another_pays_to_them_alone(self, family: Family) -> None:
+        """The days that the change would have given back to the parent are no one's: it does not hold."""
+        studio = family.studio
+        studio.wait(days=30)
+        studio.collect()
+        family.pays(family.aunt)
+        studio.wait(days=15)
+        family.change("Large", Mode.INVOICE)
+        studio.bank.is_silent = True
+        studio.collect()
+        contested(studio).tell(studio, status="lost")
+        studio.bank.is_silent = False
+        for _ in range(2):
+            studio.now += timedelta(minutes=11)
+            family.worker()
+        paid = studio.payments[-1]
+        assert (studio.member.status, paid.status, family.back) == ("cancelled", "captured", [paid.amount_minor])
+        assert family.waiting == []
         assert retelling.retell(studio.session).differences == []
 
     def test_stays_ended_when_the_bank_thinks_better_of_it(self, studio: Studio, issuer: Issuer) -> None:

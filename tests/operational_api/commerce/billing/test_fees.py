@@ -94,8 +94,11 @@ class TestOfWhoHasNone:
         studio.collect()
         assert (made.status, studio.bank.captured) == ("paid", 1)
 
-    def test_is_not_kept_waiting_by_what_is_too_small_for_a_card(self, studio: Studio, session: Session) -> None:
-        """Of many others, for months; the worker takes so many at once."""
+    @pytest.mark.parametrize("is_beside_nothing", [False, True])
+    def test_is_not_kept_waiting_by_what_is_too_small_for_a_card(
+        self, studio: Studio, session: Session, is_beside_nothing: bool
+    ) -> None:
+        """Of many others, for months; the worker takes so many at once. Days that cost nothing pay nothing of it."""
         for account in [make_account(session) for _ in range(6)]:
             session.add(Customer(id=account.id, currency="EUR"))
             session.flush()
@@ -103,6 +106,11 @@ class TestOfWhoHasNone:
                 session, booking_id=new_id(), customer_id=account.id, amount_minor=40, currency="EUR",
                 starts_at=studio.now, now=studio.now,
             )  # fmt: skip
+            if is_beside_nothing:
+                days = Item("unused", "Days that cost nothing", 0, 0, 1900)
+                invoicing.add_items(
+                    session, [days], customer_id=account.id, payer_id=None, currency="EUR", now=studio.now
+                )
         late(replace(studio, customer_id=make_account(session).id))
         studio.wait(days=2)
         assert fees.invoice_due(session, studio.now, limit=3) == 1

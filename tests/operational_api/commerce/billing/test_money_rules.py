@@ -12,7 +12,7 @@ from math import ceil, floor
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import create_engine, select, text, update
 from sqlalchemy.orm import Session
 
 from contracts.ids import new_id
@@ -78,15 +78,17 @@ class TestCoupon:
         assert [amount for _, amount, _ in studio.lines(studio.invoices[-1])] == [10_000, -2500, -3750]
 
     @pytest.mark.parametrize("mode", [Mode.INVOICE, Mode.PRORATE])
+    @pytest.mark.parametrize(("duration", "june"), [("once", 9000), ("forever", 6750)])
     def test_used_in_the_middle_of_a_period_it_is_off_the_next_whole_one(
-        self, studio: Studio, session: Session, mode: Mode
+        self, studio: Studio, session: Session, mode: Mode, duration: str, june: int
     ) -> None:
-        """And off nothing before, also where the plan is changed then: once is once."""
+        """And off nothing before, also where the plan is changed then: once is once, and for ever is from then on."""
         small, large = studio.plan("Small", 3000), studio.plan("Large", 9000)
         studio.start(small)
         studio.collect()
         studio.wait(days=10)
-        memberships.use_coupon(session, customer_id=studio.customer_id, code=code(session), now=studio.now)
+        off = code(session, duration=duration)
+        memberships.use_coupon(session, customer_id=studio.customer_id, code=off, now=studio.now)
         studio.wait(days=5)
         whose = studio.customer_id
         told = plan_changes.preview(session, customer_id=whose, plan_code=large, mode=mode, now=studio.now)
@@ -96,7 +98,26 @@ class TestCoupon:
         studio.wait(until=date(2026, 5, 2))
         studio.collect()
         studio.wait(until=date(2026, 6, 2))
-        assert sum(one.total_minor for one in studio.invoices) == 3000 + 3000 + 6750 + 9000
+        assert sum(one.total_minor for one in studio.invoices) == 3000 + 3000 + 6750 + june
+
+    @pytest.mark.parametrize(("begun_by", "charged"), [("this", [4500, -1125, -1125]), ("older", [4500, -1125, -1500])])
+    def test_for_ever_it_is_off_days_of_a_period_that_began_with_it(
+        self, studio: Studio, session: Session, begun_by: str, charged: list[int]
+    ) -> None:
+        """Of one that an older version noted it is off all days, as it was."""
+        small, large = studio.plan("Small", 3000), studio.plan("Large", 9000)
+        off = code(session, duration="forever")
+        if begun_by == "this":
+            studio.start(small, coupon=off)
+            studio.collect()
+        else:
+            studio.start(small)
+            studio.collect()
+            memberships.use_coupon(session, customer_id=studio.customer_id, code=off, now=studio.now)
+            session.execute(update(CouponRedemption).values(covers_until=None))
+        studio.wait(days=15)
+        plan_changes.change_plan(session, customer_id=studio.customer_id, plan_code=large, now=studio.now)
+        assert [amount for _, amount, _ in studio.lines(studio.invoices[-1])] == charged
 
     def test_the_line_of_days_is_given_back_at_what_it_cost(self, studio: Studio, session: Session) -> None:
         """And not with the fee beside it."""
@@ -122,6 +143,32 @@ class TestCoupon:
         [paid] = studio.payments
         found = refund_lines.to_give_back(session, paid, position=position, seen_minor=7500)
         assert found.amount_minor == 7500
+
+    @pytest.mark.parametrize("is_fee", [False, True])
+    def test_the_line_of_days_that_was_credited_while_it_was_open_is_not_given_back_out_of_what_a_fee_paid(
+        self, studio: Studio, session: Session, is_fee: bool
+    ) -> None:
+        """A fee that was waived, and cost more than what is left of a line, is not in its way."""
+        days, fee, booking = (1000, 1500, new_id()) if is_fee else (5000, 1500, new_id())
+        fees.charge(
+            session, booking_id=booking, customer_id=studio.customer_id, amount_minor=fee, currency="EUR",
+            starts_at=NOON, now=NOON,
+        )  # fmt: skip
+        studio.start(studio.plan("Small", days))
+        finance = Principal("finance", "tests", new_id())
+        [invoice] = studio.invoices
+        line = invoice_desk.Asked(
+            position=1 + [kind for kind, _, _ in studio.lines(invoice)].index("membership"), amount_minor=days
+        )
+        if is_fee:
+            fees.let_go(session, booking_id=booking, reason="ill", actor_id=new_id(), now=studio.now)
+        else:
+            invoice_desk.credit_invoice(session, finance, invoice.id, asked=line, reason="ill", now=studio.now)
+        studio.collect()
+        seen = invoice_desk.invoice_seen(session, finance, invoice.id, asked=None, now=studio.now)
+        assert [(one.position == line.position, one.amount_minor) for one in seen.parts] == (
+            [(True, 1000)] if is_fee else [(False, 1500)]
+        )
 
     def test_an_amount_is_taken_off_days_as_off_a_whole_period(self, studio: Studio, session: Session) -> None:
         small, large = studio.plan("Small", 4000), studio.plan("Large", 7000)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from operational_api.commerce.billing.periods import (
     Period,
     add_months,
+    anchor_of,
     day_of,
     days_after,
     first_moment,
@@ -52,6 +53,24 @@ class TestPeriodAt:
         assert found.starts_on <= day < found.ends_on
         assert period_at(anchor, months, found.ends_on).starts_on == found.ends_on
         assert period_at(anchor, months, found.starts_on - timedelta(days=1)).ends_on == found.starts_on
+
+
+class TestAnchorOf:
+    @pytest.mark.parametrize(
+        ("begun", "ended", "anchor"),
+        [
+            (datetime(2026, 1, 31, 22, 30, tzinfo=UTC), datetime(2026, 2, 28, 22, 30, tzinfo=UTC), date(2026, 1, 31)),
+            (datetime(2026, 2, 28, 11, tzinfo=UTC), datetime(2026, 3, 31, 11, tzinfo=UTC), date(2026, 3, 31)),
+            (datetime(2026, 2, 28, 22, 30, tzinfo=UTC), datetime(2026, 3, 31, 22, 30, tzinfo=UTC), date(2026, 3, 31)),
+            (datetime(2026, 2, 28, 11, tzinfo=UTC), datetime(2026, 3, 28, 11, tzinfo=UTC), date(2026, 2, 28)),
+            (datetime(2026, 3, 15, 22, 30, tzinfo=UTC), datetime(2026, 4, 15, 22, 30, tzinfo=UTC), date(2026, 3, 15)),
+        ],
+    )
+    def test_is_the_end_of_months_also_where_clocks_changed_since(
+        self, begun: datetime, ended: datetime, anchor: date
+    ) -> None:
+        """Begun at 23:30 in Berlin it ends at 0:30 of the next day by then."""
+        assert anchor_of(Period(day_of(begun, "Europe/Berlin"), day_of(ended, "Europe/Berlin")), 1) == anchor
 
 
 class TestFirstMoment:
