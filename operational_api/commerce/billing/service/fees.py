@@ -145,8 +145,8 @@ def invoice_due(session: Session, now: datetime, *, limit: int = 100) -> int:
     other = aliased(BillingItem)
     has_credit = exists().where(
         other.customer_id == BillingItem.customer_id, other.payer_id.is_not_distinct_from(BillingItem.payer_id),
-        other.currency == BillingItem.currency, other.amount_minor < 0, other.invoice_id.is_(None),
-        other.refund_id.is_(None), other.parked_id.is_(None), other.settled_as.is_(None),
+        other.currency == BillingItem.currency, other.kind == "unused", other.amount_minor < 0,
+        other.invoice_id.is_(None), other.refund_id.is_(None), other.parked_id.is_(None), other.settled_as.is_(None),
     )  # fmt: skip
     due = session.execute(
         select(BillingItem.customer_id, BillingItem.payer_id, BillingItem.currency)
