@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Annotated
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -87,7 +88,9 @@ def create(
     except InvalidEmail as refusal:
         return _list(request, principal, session, sent=sent, refusal=refusal.detail)
     if lead.name != name.strip():
-        return redirect(request, f"/staff/leads?q={lead.email}", flash="They wait already.", tone="info")
+        return redirect(
+            request, f"/staff/leads?{urlencode({'q': lead.email})}", flash="They wait already.", tone="info"
+        )
     return redirect(request, "/staff/leads", flash=f"{lead.name} waits for a call.")
 
 

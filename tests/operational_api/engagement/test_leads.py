@@ -194,6 +194,14 @@ class TestPages:
         assert all(one in page for one in ("Nora Nill", "nora@example.test", "Walked in, Harbour", "Nobody calls"))
         assert "Nobody found" in desk.get("/staff/leads?q=someone").text
 
+    def test_who_waits_already_is_shown(self, session: Session, desk: TestClient) -> None:
+        asked(session, "Lea Lind", email="lea+gym@example.test")
+        answer = desk.post("/staff/leads", data={"name": "Lea", "email": "LEA+gym@example.test"})
+        assert answer.status_code == 303
+        page = desk.get(answer.headers["location"]).text
+        assert "They wait already." in page
+        assert "Lea Lind" in page
+
     @pytest.mark.parametrize(
         ("changed", "told"),
         [
