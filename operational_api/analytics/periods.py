@@ -82,8 +82,9 @@ def compared(period: Period, comparison: str, grain: str = "day") -> Period:
     that weekdays meet.
 
     Args:
-        grain: The finest that the number is known by. What is no unit of the calendar is compared with as many weeks
-            or months as it has days in: as many days just before may have days in one more.
+        grain: The finest that the number is known by. What is known by week is compared with as many weeks as the
+            period has days in, and what is known by month, of what is no unit of the calendar, with as many months: as
+            many days just before may have days in one more.
 
     Raises:
         NotAllowed: there is no such comparison.
@@ -91,7 +92,7 @@ def compared(period: Period, comparison: str, grain: str = "day") -> Period:
     if comparison not in COMPARISONS:
         raise NotAllowed(f"There is no comparison `{comparison[:40]}`.", allowed=list(COMPARISONS))
     is_last_year = comparison == "same_period_last_year"
-    if period.unit in ("month", "quarter", "year"):
+    if period.unit in ("month", "quarter", "year") and grain != "week":
         months = 12 if is_last_year else {"month": 1, "quarter": 3, "year": 12}[period.unit]
         return _shifted(period, -months, is_whole=_is_whole(period))
     if grain == "month":

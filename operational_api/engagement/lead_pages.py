@@ -117,7 +117,7 @@ def write(
 ) -> Response:  # fmt: skip
     """Say who calls them, and how they are called and reached. A name is never taken away."""
     access.reach_lead(session, principal, lead_id)
-    leads.amend_lead(session, lead_id, {"name": name, "phone": phone, "owner": owner}, by="desk", now=datetime.now(UTC))
+    leads.note_lead(session, lead_id, {"name": name, "phone": phone, "owner": owner}, now=datetime.now(UTC))
     return redirect(request, f"/staff/leads/{lead_id}", flash="Saved.")
 
 

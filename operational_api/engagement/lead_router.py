@@ -45,8 +45,7 @@ def list_leads(
 def write_lead(lead_id: UUID, body: LeadWrite, principal: CurrentPrincipal, session: DbSession) -> LeadRead:
     """Say who calls them, and how they are called and reached."""
     access.reach_lead(session, principal, lead_id)
-    leads.amend_lead(session, lead_id, body.model_dump(), by="desk", now=_now())
-    return LeadRead.of(leads.get_lead(session, lead_id))
+    return LeadRead.of(leads.note_lead(session, lead_id, body.model_dump(), now=_now()))
 
 
 @api.put("/leads/{lead_id}/loss", dependencies=[Allowed(access.KEEP_LEADS)])

@@ -4,7 +4,7 @@ Every table that names a person is in one of the two lists; a test compares them
 cannot be forgotten.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +28,7 @@ from operational_api.engagement.models import (
     ScheduledMessage,
     Suppression,
 )
+from operational_api.engagement.service import leads
 from operational_api.engagement.service.contacts import contact_by_email
 
 FORGOTTEN: dict[str, InstrumentedAttribute[Any]] = {
@@ -86,6 +87,8 @@ def forget_address(session: Session, address: str, *, account_id: UUID) -> None:
     written_to = func.lower(OutgoingMessage.recipient)
     former = session.scalars(select(written_to).where(about, OutgoingMessage.recipient != "")).all()
     gone = {address.lower(), *(one for one in former if contact_by_email(session, one) is None)}
+    for one in gone:  # where they had asked before
+        leads.forget_address(session, one, forgotten_by=account_id, now=datetime.now(UTC))
     theirs = about | written_to.in_(gone)
     emptied = {"recipient": "", "context": {}}
     for statement in (

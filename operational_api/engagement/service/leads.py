@@ -55,11 +55,15 @@ def capture_lead(
 
 
 def convert_leads(session: Session, *, email: str, customer_id: UUID, now: datetime) -> None:
-    """Mark the waiting leads of this address as converted to a customer, and announce each."""
+    """Mark the waiting leads of this address as converted to a customer, and announce each; of who was not coming, and
+    has not asked again, the newest."""
+    theirs = func.lower(Lead.email) == email.lower()
+    waits = theirs & _STATES["waiting"]
+    lost = select(Lead.id).where(theirs, Lead.converted_at.is_(None), ~select(Lead.id).where(waits).exists())
     converted = session.scalars(
         update(Lead)
-        .where(func.lower(Lead.email) == email.lower(), Lead.converted_at.is_(None), Lead.lost_at.is_(None))
-        .values(customer_id=customer_id, converted_at=now)
+        .where(or_(waits, Lead.id == lost.order_by(Lead.created_at.desc(), Lead.id.desc()).limit(1).scalar_subquery()))
+        .values(customer_id=customer_id, converted_at=now, lost_at=None)
         .returning(Lead.id)
     )
     for lead_id in converted.all():
@@ -67,11 +71,11 @@ def convert_leads(session: Session, *, email: str, customer_id: UUID, now: datet
 
 
 def amend_lead(session: Session, lead_id: UUID, values: Mapping[str, str | None], *, by: str, now: datetime) -> bool:
-    """Take over what another system says of a lead, and announce what is another now.
+    """Take over what another system, or the desk, says of a lead, and announce what is another now.
 
     Args:
         values: Of `AMENDABLE`; what is not in it stays, and neither name nor source is ever taken away.
-        by: The system that says so.
+        by: Who says so: a system, or "desk".
 
     Returns:
         False: nothing was other than it is, or there is no such lead.
@@ -166,21 +170,46 @@ def reopen_lead(session: Session, lead_id: UUID, *, reopened_by: UUID, now: date
 
 
 def forget_lead(session: Session, lead_id: UUID, *, forgotten_by: UUID, now: datetime) -> None:
-    """Take out who they are, at their wish; that somebody asked, when and where from stays, without them.
+    """Take out who they are, at their wish, wherever they asked before too; that somebody asked, when and where from
+    stays, without them.
 
     Raises:
         LeadNotFound: as `get_lead`.
         LeadHasAccount: closing the account forgets all of them.
     """
+    email = get_lead(session, lead_id).email
+    _waiting(session, email)  # before the rows themselves, as `capture_lead` does
+    _without_account(session, lead_id)
+    for forgotten in forget_address(session, email, forgotten_by=forgotten_by, now=now):
+        audit.record(
+            session, "engagement.keep_leads", "Lead", forgotten, actor_id=forgotten_by, purpose="operations",
+            details={"decision": "forgotten"}, now=now,
+        )  # fmt: skip
+
+
+def forget_address(session: Session, email: str, *, forgotten_by: UUID, now: datetime) -> list[UUID]:
+    """Take who they are out of every lead of an address that has no account. Returns which those are."""
+    forgotten = session.scalars(
+        update(Lead)
+        .where(func.lower(Lead.email) == email.lower(), Lead.converted_at.is_(None))
+        .values(name=FORGOTTEN, email="", phone=None, owner=None, lost_at=func.coalesce(Lead.lost_at, now))
+        .returning(Lead.id)
+    ).all()
+    for lead_id in forgotten:
+        publish(session, LeadForgotten(occurred_at=now, lead_id=lead_id, forgotten_by=forgotten_by))
+    return list(forgotten)
+
+
+def note_lead(session: Session, lead_id: UUID, values: Mapping[str, str | None], *, now: datetime) -> Lead:
+    """What the desk knows of a lead; see `amend_lead`.
+
+    Raises:
+        LeadNotFound: as `get_lead`.
+        LeadHasAccount: who they are is said there.
+    """
     lead = _without_account(session, lead_id)
-    lead.name, lead.email, lead.phone, lead.owner = FORGOTTEN, "", None, None
-    lead.lost_at = lead.lost_at or now
-    session.flush()
-    audit.record(
-        session, "engagement.keep_leads", "Lead", lead.id, actor_id=forgotten_by, purpose="operations",
-        details={"decision": "forgotten"}, now=now,
-    )  # fmt: skip
-    publish(session, LeadForgotten(occurred_at=now, lead_id=lead.id, forgotten_by=forgotten_by))
+    amend_lead(session, lead_id, values, by="desk", now=now)
+    return lead
 
 
 def _waiting(session: Session, email: str) -> Lead | None:

@@ -151,7 +151,7 @@ def _close_vacant(session: Session, slot_ids: Sequence[UUID], now: datetime) -> 
         return
     locked = {one.id: one for one in seats.lock_slots(session, slot_ids, skip_locked=True)}
     held = select(Booking.slot_id).where(Booking.slot_id.in_(locked), Booking.status.in_((*HOLDING, *PENDING)))
-    vacant = locked.keys() - set(session.scalars(held))
+    vacant = {id_ for id_, one in locked.items() if one.status == "open"} - set(session.scalars(held))
     for id_ in sorted(vacant):
         locked[id_].status = "withdrawn"
         waitlist.expire(session, slot_id=id_, now=now)

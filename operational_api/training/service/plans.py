@@ -233,8 +233,9 @@ def asked_for(session: Session, workout: Workout) -> list[Asked]:
 
 
 def _to_go_by(
-    line: PlannedExercise, lines: Iterable[PlannedExercise], history: Sequence[Done], written: Mapping[int, set[Any]]
-) -> list[Performance]:
+    line: PlannedExercise, lines: Iterable[PlannedExercise], history: Sequence[Done],
+    written: Mapping[int, set[tuple[int, Any]]],
+) -> list[Performance]:  # fmt: skip
     """What a line goes by: what was done of its movement, unless another day asks for it otherwise, since its weight
     was written as it is now.
 
@@ -242,10 +243,13 @@ def _to_go_by(
     Where the coach writes another weight, that is where a rule begins again.
 
     Args:
-        written: The weights of that movement, by version; one without it is not there.
+        written: The days and weights of that movement, by version; one without it is not there. A version that has it
+            on the line's day says what the line said then; another, on any of its days.
     """
     others = {one.day for one in lines if one.exercise_id == line.exercise_id and _asks(one) != _asks(line)}
-    since = max((version for version, weights in written.items() if line.weight_kg not in weights), default=0) + 1
+    since = 1 + max(
+        (version for version, said in written.items() if line.weight_kg not in _weights_of(line.day, said)), default=0
+    )
     return [
         one.performance
         for one in history
@@ -253,21 +257,27 @@ def _to_go_by(
     ]
 
 
+def _weights_of(day: int, said: Iterable[tuple[int, Any]]) -> set[Any]:
+    """The weights of a day, or of all where the day has none."""
+    said = list(said)
+    return {weight for one, weight in said if one == day} or {weight for _, weight in said}
+
+
 def _weights_written(
     session: Session, programme_id: UUID, exercise_ids: Iterable[int], *, until: int
-) -> dict[int, dict[int, set[Any]]]:
-    """The weights that versions of a programme say for movements, by movement and version, in one query."""
+) -> dict[int, dict[int, set[tuple[int, Any]]]]:
+    """The days and weights that versions of a programme say for movements, by movement and version, in one query."""
     rows = session.execute(
-        select(PlannedExercise.exercise_id, PlannedExercise.version, PlannedExercise.weight_kg)
+        select(PlannedExercise.exercise_id, PlannedExercise.version, PlannedExercise.day, PlannedExercise.weight_kg)
         .where(
             PlannedExercise.programme_id == programme_id, PlannedExercise.version <= until,
             PlannedExercise.exercise_id.in_(exercise_ids),
         )
         .distinct()
     ).tuples()  # fmt: skip
-    found: dict[int, dict[int, set[Any]]] = {}
-    for exercise_id, version, weight_kg in rows:
-        found.setdefault(exercise_id, {}).setdefault(version, set()).add(weight_kg)
+    found: dict[int, dict[int, set[tuple[int, Any]]]] = {}
+    for exercise_id, version, day, weight_kg in rows:
+        found.setdefault(exercise_id, {}).setdefault(version, set()).add((day, weight_kg))
     return found
 
 

@@ -13,6 +13,7 @@ from operational_api.core.models import AuditEntry, OutboxEvent
 from operational_api.core.principal import Principal
 from operational_api.engagement.handlers import convert_lead
 from operational_api.engagement.models import Lead
+from operational_api.engagement.service.forgetting import forget_address
 from operational_api.engagement.service.leads import FORGOTTEN, amend_lead, capture_lead
 from operational_api.scheduling import public as scheduling
 from tests.factories import make_account, make_location
@@ -135,8 +136,39 @@ class TestDesk:
         told = desk.get("/api/engagement/leads?state=account").json()["items"]
         assert [(one["state"], one["customer_id"]) for one in told] == [("account", str(account.id))]
         path = f"/api/engagement/leads/{lead.id}"
-        for answer in (desk.put(f"{path}/loss"), desk.delete(f"{path}/loss"), desk.delete(path)):
+        noted = desk.put(path, json={"name": "Lou", "phone": None, "owner": None})
+        for answer in (noted, desk.put(f"{path}/loss"), desk.delete(f"{path}/loss"), desk.delete(path)):
             assert (answer.status_code, answer.json()["code"]) == (409, "engagement.lead_has_account")
+
+    def test_who_was_not_coming_and_comes_has_an_account(self, session: Session, desk: TestClient) -> None:
+        before, lead = (asked(session, "Lea", at=NOW + timedelta(days=n)) for n in range(2))
+        assert before is lead
+        desk.put(f"/api/engagement/leads/{lead.id}/loss")
+        account = make_account(session, email="lea@example.test")
+        convert_lead(session, EmailVerified(occurred_at=NOW, account_id=account.id))
+        told = desk.get("/api/engagement/leads?state=account").json()["items"]
+        assert [(one["id"], one["lost_at"]) for one in told] == [(str(lead.id), None)]
+        assert told_of(session, lead)[-1] == "engagement.lead_converted"
+
+    def test_who_is_forgotten_is_so_wherever_they_asked(self, session: Session, desk: TestClient) -> None:
+        first = asked(session, "Lea")
+        desk.put(f"/api/engagement/leads/{first.id}/loss")
+        again = asked(session, "Lea")
+        assert desk.delete(f"/api/engagement/leads/{again.id}").status_code == 204
+        assert {one.email for one in session.scalars(select(Lead).execution_options(populate_existing=True))} == {""}
+        assert [told_of(session, one)[-1] for one in (first, again)] == ["engagement.lead_forgotten"] * 2
+
+    def test_who_closes_their_account_is_forgotten_where_they_were_lost(
+        self, session: Session, desk: TestClient
+    ) -> None:
+        first = asked(session, "Lea")
+        desk.put(f"/api/engagement/leads/{first.id}/loss")
+        asked(session, "Lea")
+        account = make_account(session, email="lea@example.test")
+        convert_lead(session, EmailVerified(occurred_at=NOW, account_id=account.id))
+        forget_address(session, "lea@example.test", account_id=account.id)
+        session.refresh(first)
+        assert (first.email, first.name) == ("", FORGOTTEN)
 
     def test_who_is_forgotten_is_nobody_and_counts(self, session: Session, desk: TestClient) -> None:
         lead = asked(session, "Lea")

@@ -262,6 +262,26 @@ class TestVersions:
             asked.append(weights(session, last))
         assert asked == [[], [None], [102.5], [60], [60]], "on from what was done, until the coach says 60"
 
+    def test_a_weight_that_another_day_had_is_written_anew_too(self, session: Session, mia: Client, squat: int) -> None:
+        """After an injury the heavy day asks for what the light one did."""
+
+        def plan(heavy: int, light: int) -> Plan:
+            return Plan(
+                [Line(day, squat, 1, 5, Decimal(kg), progression=LINEAR) for day, kg in ((1, heavy), (2, light))]
+            )
+
+        programme = programmes.assign_programme(
+            session, client=mia, coach_id=new_id(), name="P", goal="strength", starts_on=TODAY, weeks=2,
+            sessions_per_week=2, plan=plan(100, 80), now=NOW,
+        )  # fmt: skip
+        first, _, third, _ = session.scalars(select(Workout).order_by(Workout.scheduled_on)).all()
+        log(session, mia, first.id, [SetDone(squat, 5, 100)])
+        assert weights(session, third) == [102.5]
+        programmes.change_programme(
+            session, programme_id=programme.id, plan=plan(80, 60), changed_by=new_id(), now=NOW + timedelta(hours=1)
+        )
+        assert weights(session, third) == [80]
+
     def test_a_later_versions_phases_do_not_scale_what_was_done_before(
         self, session: Session, mia: Client, squat: int
     ) -> None:
