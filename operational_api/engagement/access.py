@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from operational_api.core import audit
 from operational_api.core.policy import Resource, require
 from operational_api.core.principal import Principal
 from operational_api.engagement.errors import LeadNotFound
@@ -20,6 +21,19 @@ def studios_of(session: Session, principal: Principal) -> frozenset[UUID] | None
     if principal.role != "front_desk" or principal.account_id is None:
         return None
     return scheduling.studios_of_desk(session, principal.account_id)
+
+
+def list_leads(
+    session: Session, principal: Principal, state: leads.State, *, wanted: str, studios: frozenset[UUID] | None,
+    limit: int, cursor: str | None,
+) -> tuple[list[Lead], str | None]:  # fmt: skip
+    """`leads.leads_of` for the principal, whose `studios_of` they are. Looking is written down."""
+    found, older = leads.leads_of(session, state, wanted=wanted, studios=studios, limit=limit, cursor=cursor)
+    audit.record(
+        session, KEEP_LEADS, "Leads", state, actor_id=principal.account_id, purpose="operations",
+        details={"found": len(found)},
+    )  # fmt: skip
+    return found, older
 
 
 def reach_lead(session: Session, principal: Principal, lead_id: UUID) -> Lead:

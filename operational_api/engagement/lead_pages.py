@@ -53,11 +53,7 @@ def _list(
     cursor: str | None = None, sent: dict[str, str] | None = None, refusal: str | None = None,
 ) -> Response:  # fmt: skip
     kept_to = access.studios_of(session, principal)
-    found, older = leads.leads_of(session, state, wanted=q, studios=kept_to, limit=SHOWN, cursor=cursor)
-    audit.record(
-        session, access.KEEP_LEADS, "Leads", state, actor_id=principal.account_id, purpose="operations",
-        details={"found": len(found)},
-    )  # fmt: skip
+    found, older = access.list_leads(session, principal, state, wanted=q, studios=kept_to, limit=SHOWN, cursor=cursor)
     studios = {one.location_id: one.name for one in scheduling.studios(session)}
     return render(
         request, "engagement/leads.html", status_code=422 if refusal else 200, found=found, older=older, state=state,
@@ -79,7 +75,7 @@ def create(
     studio_id = known.get(studio)
     if not name.strip() or len(name) > 100:
         return _list(request, principal, session, sent=sent, refusal="What is their name? 100 letters at most.")
-    if source not in leads.SOURCES or (studio and (studio_id is None or (kept_to and studio_id not in kept_to))):
+    if source not in SOURCES or (studio and (studio_id is None or (kept_to and studio_id not in kept_to))):
         return _list(request, principal, session, sent=sent, refusal="Choose from what there is.")
     try:
         lead = leads.capture_lead(

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import Query
 
-from operational_api.core import audit
 from operational_api.core.database import DbSession
 from operational_api.core.idempotency import IdempotentRoute
 from operational_api.core.paging import Cursor, Limit, Page
@@ -31,13 +30,10 @@ def list_leads(
     limit: Limit = 50, cursor: Cursor = None,
 ) -> Page[LeadRead]:  # fmt: skip
     """Who left their address, the latest first. Looking is written down."""
-    found, following = leads.leads_of(
-        session, state, wanted=q, studios=access.studios_of(session, principal), limit=limit, cursor=cursor
+    kept_to = access.studios_of(session, principal)
+    found, following = access.list_leads(
+        session, principal, state, wanted=q, studios=kept_to, limit=limit, cursor=cursor
     )
-    audit.record(
-        session, access.KEEP_LEADS, "Leads", state, actor_id=principal.account_id, purpose="operations",
-        details={"found": len(found)},
-    )  # fmt: skip
     return Page(items=[LeadRead.of(one) for one in found], next_cursor=following)
 
 

@@ -12,7 +12,7 @@ from operational_api.engagement.models import ContactPreference, Lead, Message
 from operational_api.engagement.sending import DIGESTED, MORNING, Digested, Pace, Purpose, Rhythm
 from operational_api.engagement.service.announcements import Announced
 from operational_api.engagement.service.contacts import Contact
-from operational_api.engagement.service.leads import State, state_of
+from operational_api.engagement.service.leads import Source, State, state_of
 from operational_api.engagement.service.scheduled import MOST_FILES
 from operational_api.engagement.service.threads import Thread
 
@@ -196,7 +196,7 @@ class LeadCreate(BaseModel):
 
     name: Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)]
     email: Annotated[str, Field(min_length=3, max_length=254, pattern=NO_NUL)]
-    source: Literal["website", "referral", "instagram", "walk_in", "event", "other"] = "website"
+    source: Source = "website"
     location_id: UUID | None = None
 
 
@@ -209,7 +209,6 @@ class LeadReceipt(BaseModel):
 class LeadRead(BaseModel):
     """Somebody who left their address. `owner` is who calls them, a name; `customer_id` whose account they have."""
 
-    model_config = ConfigDict(from_attributes=True)
     id: UUID
     name: str
     email: str

@@ -4,7 +4,7 @@ Every table that names a person is in one of the two lists; a test compares them
 cannot be forgotten.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -77,7 +77,7 @@ def forget_sent(session: Session, now: datetime) -> None:
     )  # fmt: skip
 
 
-def forget_address(session: Session, address: str, *, account_id: UUID) -> None:
+def forget_address(session: Session, address: str, *, account_id: UUID, now: datetime) -> None:
     """Take an account's address, and what was said to it, out of whatever was sent there; what still waits is not sent.
 
     So it goes with the addresses that it had before, and with one that nobody confirmed: mails about the account, which
@@ -88,7 +88,7 @@ def forget_address(session: Session, address: str, *, account_id: UUID) -> None:
     former = session.scalars(select(written_to).where(about, OutgoingMessage.recipient != "")).all()
     gone = {address.lower(), *(one for one in former if contact_by_email(session, one) is None)}
     for one in gone:  # where they had asked before
-        leads.forget_address(session, one, forgotten_by=account_id, now=datetime.now(UTC))
+        leads.forget_at(session, one, forgotten_by=account_id, now=now)
     theirs = about | written_to.in_(gone)
     emptied = {"recipient": "", "context": {}}
     for statement in (

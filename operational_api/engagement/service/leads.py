@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, literal, or_, select, text, true, tuple_, update
@@ -23,8 +23,7 @@ from operational_api.engagement.errors import InvalidEmail, LeadAskedAgain, Lead
 from operational_api.engagement.models import Lead
 
 State = Literal["waiting", "account", "lost"]
-STATES: tuple[State, ...] = get_args(State)
-SOURCES = ("website", "referral", "instagram", "walk_in", "event", "other")
+Source = Literal["website", "referral", "instagram", "walk_in", "event", "other"]
 """Where somebody may say that they come from; a CRM may know others."""
 FORGOTTEN = "Forgotten at their wish"
 
@@ -180,14 +179,14 @@ def forget_lead(session: Session, lead_id: UUID, *, forgotten_by: UUID, now: dat
     email = get_lead(session, lead_id).email
     _waiting(session, email)  # before the rows themselves, as `capture_lead` does
     _without_account(session, lead_id)
-    for forgotten in forget_address(session, email, forgotten_by=forgotten_by, now=now):
+    for forgotten in forget_at(session, email, forgotten_by=forgotten_by, now=now):
         audit.record(
             session, "engagement.keep_leads", "Lead", forgotten, actor_id=forgotten_by, purpose="operations",
             details={"decision": "forgotten"}, now=now,
         )  # fmt: skip
 
 
-def forget_address(session: Session, email: str, *, forgotten_by: UUID, now: datetime) -> list[UUID]:
+def forget_at(session: Session, email: str, *, forgotten_by: UUID, now: datetime) -> list[UUID]:
     """Take who they are out of every lead of an address that has no account. Returns which those are."""
     forgotten = session.scalars(
         update(Lead)

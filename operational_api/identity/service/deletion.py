@@ -110,7 +110,7 @@ def forget_closed(session: Session, now: datetime) -> None:
         .with_for_update(of=Account)  # who writes to the address at this moment is waited for, and nobody does after it
     ).all()
     for account_id, email in accounts:
-        engagement.forget_address(session, email, account_id=account_id)
+        engagement.forget_address(session, email, account_id=account_id, now=now)
         for contribution in PERSONAL:
             personal.forget(session, contribution, account_id)
             for name in contribution.withheld:

@@ -166,7 +166,7 @@ class TestDesk:
         asked(session, "Lea")
         account = make_account(session, email="lea@example.test")
         convert_lead(session, EmailVerified(occurred_at=NOW, account_id=account.id))
-        forget_address(session, "lea@example.test", account_id=account.id)
+        forget_address(session, "lea@example.test", account_id=account.id, now=NOW)
         session.refresh(first)
         assert (first.email, first.name) == ("", FORGOTTEN)
 

@@ -131,12 +131,10 @@ def _credits_of(
 def _charge_of(session: Session, credit: BillingItem) -> UUID | None:
     """The charge that paid for the days of a credit: the newest of them before the credit was made. None where a
     provider charged them."""
-    charges = select(BillingItem.id).where(
-        BillingItem.subscription_id == credit.subscription_id, invoicing.IS_CHARGE_OF_DAYS,
-        BillingItem.starts_on <= credit.starts_on, BillingItem.ends_on > credit.starts_on,
-        BillingItem.made_at < credit.made_at,
-    )  # fmt: skip
-    return session.scalar(charges.order_by(BillingItem.made_at.desc(), BillingItem.id.desc()).limit(1))
+    assert credit.starts_on is not None  # noqa: S101 - a credit of days
+    charges = invoicing.charges_of_day(credit.subscription_id, credit.starts_on)
+    before = charges.with_only_columns(BillingItem.id).where(BillingItem.made_at < credit.made_at)
+    return session.scalar(before.limit(1))
 
 
 def split_off(session: Session, row: BillingItem, amount_minor: int) -> BillingItem:

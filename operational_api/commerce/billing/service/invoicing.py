@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import and_, exists, insert, or_, select
+from sqlalchemy import Select, and_, exists, insert, or_, select
 from sqlalchemy.orm import Session
 
 from contracts.events.billing import CollectionEnded, InvoiceIssued
@@ -65,11 +65,20 @@ def whose_is(session: Session, item: Item, *, subscription_id: UUID, payer_id: U
     None is the customer, who also had what was brought over."""
     if item.kind != "unused" or item.starts_on is None:
         return payer_id
-    charged = select(BillingItem.payer_id).where(
-        BillingItem.subscription_id == subscription_id, IS_CHARGE_OF_DAYS,
-        BillingItem.starts_on <= item.starts_on, BillingItem.ends_on > item.starts_on,
+    charges = charges_of_day(subscription_id, item.starts_on)
+    return session.scalar(charges.with_only_columns(BillingItem.payer_id).limit(1))
+
+
+def charges_of_day(subscription_id: UUID | None, day: date) -> Select[tuple[BillingItem]]:
+    """What a membership was charged for a day, the newest first."""
+    return (
+        select(BillingItem)
+        .where(
+            BillingItem.subscription_id == subscription_id, IS_CHARGE_OF_DAYS, BillingItem.starts_on <= day,
+            BillingItem.ends_on > day,
+        )
+        .order_by(BillingItem.made_at.desc(), BillingItem.id.desc())
     )  # fmt: skip
-    return session.scalar(charged.order_by(BillingItem.made_at.desc(), BillingItem.id.desc()).limit(1))
 
 
 def _row(item: Item, **given: object) -> BillingItem:
